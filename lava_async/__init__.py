@@ -1,0 +1,25 @@
+"""Train SLAYER networks for asynchronous execution and run the same spikes in Lava.
+
+>>> import lava_async as la
+>>> graph = la.load("network.net")
+>>> record = la.simulate(graph, x, la.Momentum(group_size=8))
+
+This module needs NumPy and h5py only. What needs more is imported by name:
+``lava_async.slayer`` (training), ``lava_async.netx`` (the Lava process),
+``lava_async.runtime`` (running Lava networks safely), ``lava_async.datasets``.
+"""
+
+from lava_async._graph import INPUT as INPUT
+from lava_async._graph import Conv as Conv
+from lava_async._graph import Dense as Dense
+from lava_async._graph import Graph as Graph
+from lava_async._graph import OneToOne as OneToOne
+from lava_async._graph import Population as Population
+from lava_async._record import Record as Record
+from lava_async._schedule import LayerSync as LayerSync
+from lava_async._schedule import Momentum as Momentum
+from lava_async._schedule import Random as Random
+from lava_async._schedule import Schedule as Schedule
+from lava_async._simulate import simulate as simulate
+
+__version__ = "0.1.0"

@@ -1,0 +1,786 @@
+"""Compiled, event-driven execution (Numba). Equal to `_reference`, bit for bit.
+
+Cost grows with spikes × fan-out: a released spike walks its own synapses, convolutions are
+walked tap by tap, and only neurons that received a current are evaluated. Once per time
+step every neuron decays. Samples run in parallel threads (the kernels release the GIL);
+each has its own state, so thread count and batch composition cannot matter.
+
+Layout: `_Net` holds the network and `_State` one sample's state, both as flat arrays;
+`_async_step` and `_layer_step` run one time step in place. The batch loop and `Stepper`
+(one time step at a time, for Lava) share them.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from lava_async import _dynamics as dyn
+from lava_async import _random
+from lava_async._graph import INPUT, Connection, Conv, Dense, Graph, OneToOne
+from lava_async._record import Record
+from lava_async._schedule import AsyncSchedule, Momentum, Random, Schedule, noise_amplitude
+
+# No fastmath: integer-exact, and the only floating-point numbers are ranks of spikes.
+_jit = numba.njit(cache=True, nogil=True)
+_inline = numba.njit(cache=True, nogil=True, inline="always")
+
+_decay = _jit(dyn.decay)
+_wrap_current = _jit(dyn.wrap_current)
+_clip_voltage = _jit(dyn.clip_voltage)
+_philox4x32 = _jit(_random.philox4x32)
+_uniform24 = _jit(_random.uniform24)
+_uniform53 = _jit(_random.uniform53)
+
+_DENSE, _ONE_TO_ONE, _CONV = range(3)
+_MOMENTUM, _NOISY_MOMENTUM, _RANDOM = range(3)
+_SHIFT = dyn.STATE_SHIFT
+_BLOCK = 64  # entries of a frame that are skipped at once
+_SCHEDULE_PURPOSE = np.uint64(int(_random.Purpose.SCHEDULE) << 24)
+
+
+class _Net(NamedTuple):
+    """A graph as flat arrays; P populations, N neurons, C connections."""
+
+    start: npt.NDArray[np.int64]  # (P + 1,) first neuron of each population
+    order: npt.NDArray[np.int64]  # (P,) topological
+    place: npt.NDArray[np.int64]  # (P,) place in `order`
+    population: npt.NDArray[np.int32]  # (N,)
+    i_decay: npt.NDArray[np.int64]  # (P,)
+    v_decay: npt.NDArray[np.int64]  # (P,)
+    threshold: npt.NDArray[np.int64]  # (P,) membrane units
+    bias: npt.NDArray[np.int64]  # (N,) membrane units
+    first: npt.NDArray[np.int64]  # (P + 2,) first connection by source, the input's first
+    wiring: npt.NDArray[np.int64]  # (C, 19) see `_wire`
+    weight: npt.NDArray[np.int16]  # all weights, fan-out of a source contiguous
+    output: int  # output population
+
+
+class _Plan(NamedTuple):
+    """A schedule as numbers."""
+
+    layered: bool
+    kind: int
+    group_size: int
+    amplitude: npt.NDArray[np.float64]  # (P,) momentum noise, membrane units
+    key0: np.uint64
+    key1: np.uint64
+    stop_after: int  # -1: never
+
+
+class _State(NamedTuple):
+    """One sample's neurons, and the scratch space of a time step."""
+
+    u: npt.NDArray[np.int64]  # (N,)
+    v: npt.NDArray[np.int64]  # (N,)
+    late: npt.NDArray[np.int32]  # (N,) layer-synchronized: sums over recurrent edges
+    current: npt.NDArray[np.int32]  # (N,) weighted sums in weight units
+    hit: npt.NDArray[np.uint8]  # (N,) listed in `hits`
+    hits: npt.NDArray[np.int32]  # (N,) targets of single synapses
+    swept: npt.NDArray[np.uint8]  # (P,) populations that a whole row of weights reached
+    fired: npt.NDArray[np.int32]  # (N,) neurons that fired in this time step, in order
+    fired_at: npt.NDArray[np.int32]  # (N,) -1: not in this time step (non-refractory)
+    released_at: npt.NDArray[np.int32]  # (N,)
+    pool: npt.NDArray[np.int32]  # (N,)
+    momentum: npt.NDArray[np.int64]  # (N,) of each place in the pool
+    key: npt.NDArray[np.float64]  # (N,) rank of each place in the pool
+    count: npt.NDArray[np.int64]  # (7,) see the names below
+
+
+_FIRED, _POOLED, _HITS, _SYNOPS, _OVERFLOWS, _FORWARD_STEPS, _FIRST_OUTPUT = range(7)
+
+
+def _wire(graph: Graph, c: Connection, at: int) -> tuple[list[int], npt.NDArray[np.int16]]:
+    """One row of `_Net.wiring` and the weights, laid out source by source."""
+    start = int(graph.offsets[c.target])
+    size = graph.populations[c.target].size
+    if isinstance(c, Dense):
+        return [_DENSE, c.target, start, size, at] + [0] * 14, c.weight.T.reshape(-1)
+    if isinstance(c, OneToOne):
+        return [_ONE_TO_ONE, c.target, start, size, at] + [0] * 14, np.array([c.weight], np.int16)
+    if not isinstance(c, Conv):
+        raise TypeError(type(c))
+    _, height, width = graph.source_shape(c)
+    out_channels, out_height, out_width = graph.populations[c.target].shape
+    _, in_group, kernel_h, kernel_w = c.weight.shape
+    row = [_CONV, c.target, start, size, at, height, width, out_channels // c.groups]
+    row += [out_height, out_width, kernel_h, kernel_w, *c.stride, *c.padding, *c.dilation]
+    # (groups, out, in, kh, kw) -> (groups, in, kh, kw, out): source channel first, targets last
+    weight = c.weight.reshape(c.groups, -1, in_group, kernel_h, kernel_w)
+    return [*row, in_group], weight.transpose(0, 2, 3, 4, 1).reshape(-1)
+
+
+def _compile_graph(graph: Graph) -> _Net:
+    sizes = [p.size for p in graph.populations]
+    bias = [np.zeros(p.size, np.int64) if p.bias is None else p.bias.reshape(-1)
+            for p in graph.populations]
+    rows, weights, first, at = [], [], [0], 0
+    for source in range(INPUT, len(sizes)):
+        for c in graph.connections:
+            if c.source == source:
+                row, weight = _wire(graph, c, at)
+                rows.append(row)
+                weights.append(weight)
+                at += len(weight)
+        first.append(len(rows))
+    place = np.empty(len(sizes), np.int64)
+    place[list(graph.order)] = np.arange(len(sizes))
+    return _Net(
+        start=np.ascontiguousarray(graph.offsets, np.int64),
+        order=np.array(graph.order, np.int64),
+        place=place,
+        population=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+        i_decay=np.array([p.i_decay for p in graph.populations], np.int64),
+        v_decay=np.array([p.v_decay for p in graph.populations], np.int64),
+        threshold=np.array([p.threshold for p in graph.populations], np.int64) << _SHIFT,
+        bias=np.concatenate(bias) << _SHIFT,
+        first=np.array(first, np.int64),
+        wiring=np.array(rows, np.int64),
+        weight=np.concatenate(weights),
+        output=graph.output,
+    )
+
+
+def _compile_schedule(net: _Net, schedule: Schedule, stop_after: int | None) -> _Plan:
+    noise = schedule.noise if isinstance(schedule, Momentum) else 0.0
+    seed = schedule.seed if isinstance(schedule, (Momentum, Random)) else 0
+    kind = _RANDOM if isinstance(schedule, Random) else _NOISY_MOMENTUM if noise else _MOMENTUM
+    key0, key1 = _random.split_seed(seed)
+    return _Plan(
+        layered=not isinstance(schedule, AsyncSchedule),
+        kind=kind,
+        group_size=schedule.group_size,
+        amplitude=noise_amplitude(noise, net.threshold),
+        key0=key0,
+        key1=key1,
+        stop_after=-1 if stop_after is None else stop_after,
+    )
+
+
+@_jit
+def _new_state(num_neurons, num_populations):
+    return _State(
+        np.zeros(num_neurons, np.int64),
+        np.zeros(num_neurons, np.int64),
+        np.zeros(num_neurons, np.int32),
+        np.zeros(num_neurons, np.int32),
+        np.zeros(num_neurons, np.uint8),
+        np.zeros(num_neurons, np.int32),
+        np.zeros(num_populations, np.uint8),
+        np.zeros(num_neurons, np.int32),
+        np.full(num_neurons, -1, np.int32),
+        np.full(num_neurons, -1, np.int32),
+        np.zeros(num_neurons, np.int32),
+        np.zeros(num_neurons, np.int64),
+        np.zeros(num_neurons, np.float64),
+        np.zeros(7, np.int64),
+    )
+
+
+@_jit
+def _begin(s):
+    """Forget the spikes of the time step before. The scratch space is clean otherwise."""
+    for i in range(s.count[_FIRED]):
+        s.fired_at[s.fired[i]] = -1
+        s.released_at[s.fired[i]] = -1
+    s.count[:] = 0
+    s.count[_FIRST_OUTPUT] = -1
+
+
+# Below, functions that run per neuron or per synapse take the arrays they touch one by one:
+# handing over a whole _Net or _State there costs more than the work itself.
+
+# ---------------------------------------------------------------- delivery
+
+
+@_inline
+def _reach(n, hit, hits, count):
+    """Remember that neuron n may have received a current."""
+    if not hit[n]:
+        hit[n] = 1
+        hits[count[_HITS]] = n
+        count[_HITS] += 1
+
+
+@_inline
+def _deliver_dense(row, weight, current, source, times):
+    # Unsigned, so that no index can be negative: the loop becomes vector code. (So it would
+    # with slices, but they count references to arrays that all threads share.)
+    start, size = np.uint64(row[2]), np.uint64(row[3])
+    first = np.uint64(row[4]) + np.uint64(source) * size
+    factor = np.int32(times)
+    for o in range(size):
+        current[start + o] += factor * np.int32(weight[first + o])
+    return row[3]
+
+
+@_jit
+def _deliver_conv(row, weight, current, hit, hits, count, source, times):
+    """Walk the taps of one source neuron that lie inside the target."""
+    start, at, height, width, out_group = row[2], row[4], row[5], row[6], row[7]
+    out_height, out_width, kernel_h, kernel_w = row[8], row[9], row[10], row[11]
+    stride_h, stride_w, pad_h, pad_w = row[12], row[13], row[14], row[15]
+    dilation_h, dilation_w, in_group = row[16], row[17], row[18]
+    channel, place = divmod(source, height * width)
+    y, x = divmod(place, width)
+    plane = out_height * out_width
+    first_target = start + channel // in_group * out_group * plane
+    factor = np.int32(times)
+    synops = 0
+    for ky in range(kernel_h):
+        top = y + pad_h - ky * dilation_h
+        if top < 0 or top % stride_h or top // stride_h >= out_height:
+            continue
+        for kx in range(kernel_w):
+            left = x + pad_w - kx * dilation_w
+            if left < 0 or left % stride_w or left // stride_w >= out_width:
+                continue
+            target = first_target + top // stride_h * out_width + left // stride_w
+            tap = at + ((channel * kernel_h + ky) * kernel_w + kx) * out_group
+            for o in range(out_group):
+                n = target + o * plane
+                current[n] += factor * np.int32(weight[tap + o])
+                _reach(n, hit, hits, count)
+            synops += out_group
+    return synops
+
+
+@_jit
+def _deliver(row, weight, current, swept, hit, hits, count, source, times):
+    """Add ``times`` spikes of one source neuron through one connection."""
+    if row[0] == _DENSE:
+        synops = _deliver_dense(row, weight, current, source, times)
+        swept[row[1]] = 1
+    elif row[0] == _ONE_TO_ONE:
+        n = row[2] + source
+        current[n] += np.int32(times) * np.int32(weight[row[4]])
+        _reach(n, hit, hits, count)
+        synops = 1
+    else:
+        synops = _deliver_conv(row, weight, current, hit, hits, count, source, times)
+    count[_SYNOPS] += synops * times
+
+
+@_jit
+def _deliver_input(net, s, index, times):
+    for c in range(net.first[0], net.first[1]):
+        row = net.wiring[c]
+        for i in range(len(index)):
+            _deliver(
+                row, net.weight, s.current, s.swept, s.hit, s.hits, s.count, index[i], times[i]
+            )
+
+
+@_jit
+def _forget_reached(s):
+    for i in range(s.count[_HITS]):
+        s.hit[s.hits[i]] = 0
+    s.count[_HITS] = 0
+    s.swept[:] = 0
+
+
+# ---------------------------------------------------------------- the pool
+
+
+@_jit
+def _before(pool, momentum, a, b):
+    """Whether the spike at place a of the heap is released before the one at b."""
+    if momentum[a] != momentum[b]:
+        return momentum[a] > momentum[b]
+    return pool[a] < pool[b]
+
+
+@_jit
+def _swap(pool, rank, a, b):
+    pool[a], pool[b] = pool[b], pool[a]
+    rank[a], rank[b] = rank[b], rank[a]
+
+
+@_inline
+def _push(pool, momentum, count, n, value, heap):
+    """A fired spike enters the pool: the end of a list, or its place in a heap."""
+    i = count[_POOLED]
+    pool[i] = n
+    momentum[i] = value
+    count[_POOLED] += 1
+    if heap:
+        while i > 0 and _before(pool, momentum, i, (i - 1) // 2):
+            _swap(pool, momentum, i, (i - 1) // 2)
+            i = (i - 1) // 2
+
+
+@_jit
+def _pop(pool, momentum, count):
+    """Move the first spike of the heap behind its end."""
+    last = count[_POOLED] - 1
+    _swap(pool, momentum, 0, last)
+    count[_POOLED] = last
+    i = 0
+    while True:
+        child = 2 * i + 1
+        if child >= last:
+            return
+        if child + 1 < last and _before(pool, momentum, child + 1, child):
+            child += 1
+        if not _before(pool, momentum, child, i):
+            return
+        _swap(pool, momentum, i, child)
+        i = child
+
+
+@_jit
+def _ahead(key_a, neuron_a, key_b, neuron_b):
+    return key_a > key_b or (key_a == key_b and neuron_a < neuron_b)
+
+
+@_jit
+def _select_last(pool, momentum, key, length, size):
+    """Partition the pool so that its ``size`` first-ranked spikes stand at its end.
+
+    Quickselect on (key descending, neuron ascending); that order is strict, so the chosen
+    set does not depend on how the pool was arranged before.
+    """
+    low, high = 0, length - 1
+    cut = length - size  # places cut.. hold the chosen
+    while low < high:
+        middle = (low + high) // 2
+        pivot_key, pivot = key[middle], pool[middle]
+        i, j = low, high
+        while i <= j:
+            while _ahead(pivot_key, pivot, key[i], pool[i]):
+                i += 1
+            while _ahead(key[j], pool[j], pivot_key, pivot):
+                j -= 1
+            if i <= j:
+                _swap(pool, key, i, j)
+                momentum[i], momentum[j] = momentum[j], momentum[i]
+                i += 1
+                j -= 1
+        if cut <= j:
+            high = j
+        elif cut >= i:
+            low = i
+        else:
+            return
+
+
+@_jit
+def _rank(net, plan, s, sample, time_step, forward_step):
+    """Draw the keys of all pooled spikes."""
+    pool, momentum, key, population = s.pool, s.momentum, s.key, net.population
+    counter1 = np.uint64(forward_step) | _SCHEDULE_PURPOSE
+    for i in range(s.count[_POOLED]):
+        n = pool[i]
+        word0, word1, _, _ = _philox4x32(
+            np.uint64(n), counter1, np.uint64(time_step), np.uint64(sample), plan.key0, plan.key1
+        )
+        if plan.kind == _RANDOM:
+            key[i] = _uniform53(word0, word1)
+        else:
+            key[i] = momentum[i] + plan.amplitude[population[n]] * _uniform24(word0)
+
+
+@_jit
+def _take_group(net, plan, s, sample, time_step, forward_step):
+    """Remove min(F, |pool|) spikes; they stand behind the end of the pool. Returns how many."""
+    length = s.count[_POOLED]
+    size = min(plan.group_size, length)
+    if size == length:
+        s.count[_POOLED] = 0
+    elif plan.kind == _MOMENTUM:
+        for _ in range(size):
+            _pop(s.pool, s.momentum, s.count)
+    else:
+        _rank(net, plan, s, sample, time_step, forward_step)
+        _select_last(s.pool, s.momentum, s.key, length, size)
+        s.count[_POOLED] -= size
+    return size
+
+
+# ---------------------------------------------------------------- time steps
+
+
+@_jit
+def _begin_range(u, v, current, bias, i_decay, v_decay):
+    """Boundary and first integration of a population's neurons. Returns the overflows.
+
+    Leaves in ``current`` the sum that arrived, or 1 for a neuron touched by its residual
+    alone: not 0 means touched.
+    """
+    overflows = 0
+    for n in range(len(u)):
+        i = _decay(u[n], i_decay)
+        residual = i + bias[n]
+        volt = _decay(v[n], v_decay) + residual
+        clipped = _clip_voltage(volt)
+        overflows += clipped != volt
+        arriving = np.int64(current[n]) << _SHIFT
+        i += arriving
+        wrapped = _wrap_current(i)
+        overflows += wrapped != i
+        volt = clipped + arriving
+        clipped = _clip_voltage(volt)
+        overflows += clipped != volt
+        u[n] = wrapped
+        v[n] = clipped
+        current[n] |= residual != 0
+    return overflows
+
+
+@_jit
+def _integrate_range(u, v, current, fired_at):
+    """Integrate the currents that wait for a population's neurons. Returns the overflows."""
+    overflows = 0
+    for n in range(len(u)):
+        arriving = np.int64(current[n]) << _SHIFT
+        i = u[n] + arriving
+        wrapped = _wrap_current(i)
+        overflows += wrapped != i
+        u[n] = wrapped
+        volt = v[n] + arriving if fired_at[n] < 0 else 0
+        clipped = _clip_voltage(volt)
+        overflows += clipped != volt
+        v[n] = clipped
+    return overflows
+
+
+@_jit
+def _fire_range(net, heap, s, p, forward_step):
+    """Fire the touched, non-refractory neurons of a population above threshold."""
+    start, stop = net.start[p], net.start[p + 1]
+    threshold, is_output = net.threshold[p], p == net.output
+    v, current, fired_at = s.v[start:stop], s.current[start:stop], s.fired_at[start:stop]
+    above = 0  # most evaluations fire nobody; this loop becomes vector code
+    for n in range(len(v)):
+        above += v[n] > threshold
+    if above:
+        for n in range(len(v)):
+            if v[n] > threshold and current[n] != 0 and fired_at[n] < 0:
+                _push(s.pool, s.momentum, s.count, start + n, v[n], heap)
+                _fire(start + n, forward_step, is_output, s.v, s.fired, s.fired_at, s.count)
+    current[:] = 0
+
+
+@_inline
+def _fire(n, forward_step, is_output, v, fired, fired_at, count):
+    """Reset a neuron; it is refractory from now on."""
+    v[n] = 0
+    fired_at[n] = forward_step
+    fired[count[_FIRED]] = n
+    count[_FIRED] += 1
+    if is_output and count[_FIRST_OUTPUT] < 0:
+        count[_FIRST_OUTPUT] = forward_step
+
+
+@_jit
+def _first_evaluation(net, heap, s):
+    """Boundary, the input's current, and who fires on them."""
+    for p in range(len(net.order)):
+        here = slice(net.start[p], net.start[p + 1])
+        s.count[_OVERFLOWS] += _begin_range(
+            s.u[here], s.v[here], s.current[here], net.bias[here], net.i_decay[p], net.v_decay[p]
+        )
+        _fire_range(net, heap, s, p, 0)
+
+
+@_jit
+def _evaluate_reached(net, heap, s, forward_step):
+    """Evaluate every neuron that may have received a current."""
+    count, hit, hits = s.count, s.hit, s.hits
+    for p in range(len(net.order)):
+        if s.swept[p]:
+            s.swept[p] = 0
+            here = slice(net.start[p], net.start[p + 1])
+            count[_OVERFLOWS] += _integrate_range(
+                s.u[here], s.v[here], s.current[here], s.fired_at[here]
+            )
+            _fire_range(net, heap, s, p, forward_step)
+    u, v, current, fired, fired_at = s.u, s.v, s.current, s.fired, s.fired_at
+    for j in range(count[_HITS]):
+        n = hits[j]
+        hit[n] = 0
+        if current[n] == 0:  # cancelled out, or evaluated above
+            continue
+        arriving = np.int64(current[n]) << _SHIFT
+        current[n] = 0
+        i = u[n] + arriving
+        wrapped = _wrap_current(i)
+        count[_OVERFLOWS] += wrapped != i
+        u[n] = wrapped
+        if fired_at[n] >= 0:
+            continue
+        volt = v[n] + arriving
+        clipped = _clip_voltage(volt)
+        count[_OVERFLOWS] += clipped != volt
+        v[n] = clipped
+        p = net.population[n]
+        if clipped > net.threshold[p]:
+            _push(s.pool, s.momentum, count, n, clipped, heap)
+            _fire(n, forward_step, p == net.output, v, fired, fired_at, count)
+    count[_HITS] = 0
+
+
+@_jit
+def _release(net, s, size, forward_step):
+    """Deliver the ``size`` spikes behind the end of the pool."""
+    pool, released_at, population, count = s.pool, s.released_at, net.population, s.count
+    start, first, wiring, weight = net.start, net.first, net.wiring, net.weight
+    current, swept, hit, hits = s.current, s.swept, s.hit, s.hits
+    for i in range(count[_POOLED], count[_POOLED] + size):
+        n = pool[i]
+        released_at[n] = forward_step
+        p = population[n]
+        for c in range(first[p + 1], first[p + 2]):
+            _deliver(wiring[c], weight, current, swept, hit, hits, count, n - start[p], 1)
+
+
+@_jit
+def _async_step(net, plan, s, index, times, sample, time_step):
+    """One asynchronous time step; ``index`` and ``times`` are the input's events."""
+    heap = plan.kind == _MOMENTUM
+    _begin(s)
+    _deliver_input(net, s, index, times)
+    _forget_reached(s)  # every neuron decays now anyway
+    _first_evaluation(net, heap, s)
+    forward_step = 0
+    while s.count[_POOLED] > 0:
+        if plan.stop_after >= 0 and s.count[_FIRST_OUTPUT] >= 0 and (
+            forward_step - s.count[_FIRST_OUTPUT] >= plan.stop_after
+        ):
+            break
+        size = _take_group(net, plan, s, sample, time_step, forward_step)
+        _release(net, s, size, forward_step)
+        forward_step += 1
+        _evaluate_reached(net, heap, s, forward_step)
+    s.count[_POOLED] = 0
+    s.count[_FORWARD_STEPS] = forward_step
+
+
+@_jit
+def _layer_step(net, plan, s, index, times):
+    """One layer-synchronized time step."""
+    _begin(s)
+    s.current[:] = s.late
+    s.late[:] = 0
+    _deliver_input(net, s, index, times)
+    fired, count = s.fired, s.count
+    forward_steps = 0
+    for p in net.order:
+        first_fired = count[_FIRED]
+        here = slice(net.start[p], net.start[p + 1])
+        count[_OVERFLOWS] += _begin_range(
+            s.u[here], s.v[here], s.current[here], net.bias[here], net.i_decay[p], net.v_decay[p]
+        )
+        _fire_range(net, False, s, p, forward_steps)
+        spikes = count[_FIRED] - first_fired
+        forward_steps += (spikes + plan.group_size - 1) // plan.group_size
+        for c in range(net.first[p + 1], net.first[p + 2]):
+            row = net.wiring[c]
+            current = s.current if net.place[row[1]] > net.place[p] else s.late
+            for i in range(first_fired, count[_FIRED]):
+                source = fired[i] - net.start[p]
+                _deliver(row, net.weight, current, s.swept, s.hit, s.hits, count, source, 1)
+    _forget_reached(s)  # every population was evaluated once
+    count[_POOLED] = 0
+    count[_FORWARD_STEPS] = forward_steps
+
+
+@_jit
+def _step(net, plan, s, index, times, sample, time_step):
+    if plan.layered:
+        _layer_step(net, plan, s, index, times)
+    else:
+        _async_step(net, plan, s, index, times, sample, time_step)
+
+
+# ---------------------------------------------------------------- batches
+
+
+@_jit
+def _events(frames):
+    """Non-zero entries of one sample (n_inputs, T), by time step.
+
+    Returns begin (T + 1,), index and times of the events of each time step.
+    """
+    num_inputs, num_steps = frames.shape
+    flat = frames.reshape(num_inputs * num_steps)
+    where = np.empty(len(flat), np.int32)
+    found = 0
+    for low in range(0, len(flat), _BLOCK):
+        # Most blocks are empty; this loop becomes vector code.
+        block = flat[low : low + _BLOCK]
+        any_event = block[0]
+        for i in range(len(block)):
+            any_event |= block[i]
+        if any_event:
+            for i in range(len(block)):
+                if block[i]:
+                    where[found] = low + i
+                    found += 1
+    where = where[:found]
+    begin = np.zeros(num_steps + 1, np.int64)
+    for i in where:
+        begin[i % num_steps + 1] += 1
+    for t in range(num_steps):
+        begin[t + 1] += begin[t]
+    free = begin[:-1].copy()
+    index = np.empty(len(where), np.int32)
+    times = np.empty(len(where), np.int64)
+    for i in where:
+        t = i % num_steps
+        index[free[t]] = i // num_steps
+        times[free[t]] = flat[i]
+        free[t] += 1
+    return begin, index, times
+
+
+@_jit
+def _run_samples(
+    net, plan, frames, sample_ids, low, high, spikes, numbers, trace, fired_at, released_at
+):
+    """Samples low..high of a batch; see `run` for the arrays."""
+    for b in range(low, high):
+        s = _new_state(len(net.population), len(net.order))
+        begin, index, times = _events(frames[b])
+        for t in range(frames.shape[-1]):
+            here = slice(begin[t], begin[t + 1])
+            _step(net, plan, s, index[here], times[here], sample_ids[b], t)
+            numbers[0, b, t] = s.count[_FORWARD_STEPS]
+            numbers[1, b, t] = s.count[_SYNOPS]
+            numbers[2, b, t] = s.count[_OVERFLOWS]
+            for i in range(s.count[_FIRED]):
+                n = s.fired[i]
+                spikes[b, n, t] = 1
+                if trace or net.population[n] == net.output:
+                    row = n if trace else n - net.start[net.output]
+                    fired_at[b, row, t] = s.fired_at[n]
+                if trace:
+                    released_at[b, n, t] = s.released_at[n]
+
+
+def run(
+    graph: Graph,
+    x: npt.NDArray[np.integer],
+    schedule: Schedule,
+    stop_after: int | None = None,
+    sample_ids: npt.NDArray[np.integer] | None = None,
+    trace: bool = False,
+    *,
+    num_threads: int | None = None,
+) -> Record:
+    """Run a batch. Arguments are those of `simulate`, already validated.
+
+    x : (B, *input_shape, T).
+    """
+    batch, num_steps = x.shape[0], x.shape[-1]
+    dtype = np.uint8 if x.dtype == np.uint8 else np.int32
+    frames = np.ascontiguousarray(x.reshape(batch, -1, num_steps), dtype)
+    ids = np.arange(batch) if sample_ids is None else np.asarray(sample_ids, np.int64)
+    net = _compile_graph(graph)
+    plan = _compile_schedule(net, schedule, stop_after)
+    output = graph.slice(graph.output)
+
+    num_neurons = graph.num_neurons
+    spikes = np.zeros((batch, num_neurons, num_steps), np.int8)
+    numbers = np.zeros((3, batch, num_steps), np.int64)
+    rows = num_neurons if trace else output.stop - output.start
+    fired_at = np.full((batch, rows, num_steps), -1, np.int32)
+    released_at = np.full((batch, num_neurons, num_steps) if trace else (0, 0, 0), -1, np.int32)
+
+    def work(low: int, high: int) -> None:
+        _run_samples(
+            net, plan, frames, ids, low, high, spikes, numbers, trace, fired_at, released_at
+        )
+
+    threads = min(num_threads or len(os.sched_getaffinity(0)), batch)
+    if threads == 1:
+        work(0, batch)
+    else:
+        # More pieces than threads: samples differ in how many events they hold.
+        cuts = np.linspace(0, batch, min(batch, 8 * threads) + 1).astype(int)
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, cuts[:-1], cuts[1:]))
+
+    shape = (batch, *graph.out_shape, num_steps)
+    return Record(
+        spikes=spikes[:, output].reshape(shape),
+        all_spikes=spikes,
+        forward_steps=numbers[0],
+        synops=numbers[1],
+        output_steps=(fired_at[:, output] if trace else fired_at).reshape(shape),
+        overflows=numbers[2],
+        fired_at=fired_at if trace else None,
+        released_at=released_at if trace and not plan.layered else None,
+    )
+
+
+# ---------------------------------------------------------------- one time step at a time
+
+
+class StepResult(NamedTuple):
+    """What one time step measured; N neurons."""
+
+    spikes: npt.NDArray[np.int8]  # (N,)
+    fired_at: npt.NDArray[np.int32]  # (N,) forward steps run when it fired, -1: did not
+    forward_steps: int
+    synops: int
+    overflows: int
+    first_output: int  # fired_at of the first output spike, -1: none
+
+
+class Stepper:
+    """One sample after the other, one time step at a time, on one thread.
+
+    Parameters
+    ----------
+    graph : Graph
+    schedule : Schedule
+    stop_after : int, optional
+        As in `simulate`.
+
+    Attributes
+    ----------
+    current, voltage : (N,) int64
+        The state, in membrane units; may be written between steps.
+    """
+
+    def __init__(self, graph: Graph, schedule: Schedule, stop_after: int | None = None):
+        self._net = _compile_graph(graph)
+        self._plan = _compile_schedule(self._net, schedule, stop_after)
+        self._state = _new_state(graph.num_neurons, len(graph.populations))
+        self.reset()
+
+    @property
+    def current(self) -> npt.NDArray[np.int64]:
+        return self._state.u
+
+    @property
+    def voltage(self) -> npt.NDArray[np.int64]:
+        return self._state.v
+
+    def reset(self, sample: int = 0) -> None:
+        """Zero the state; a sample with this index begins."""
+        for state in (self._state.u, self._state.v, self._state.late):
+            state[:] = 0
+        self._sample, self._time_step = sample, 0
+
+    def step(self, frame: npt.NDArray[np.integer]) -> StepResult:
+        """Run one time step on an input frame (n_inputs,) of whole numbers >= 0."""
+        s = self._state
+        index = np.flatnonzero(frame).astype(np.int32)
+        times = frame[index].astype(np.int64)
+        _step(self._net, self._plan, s, index, times, self._sample, self._time_step)
+        self._time_step += 1
+        return StepResult(
+            (s.fired_at >= 0).astype(np.int8),
+            s.fired_at.copy(),
+            int(s.count[_FORWARD_STEPS]),
+            int(s.count[_SYNOPS]),
+            int(s.count[_OVERFLOWS]),
+            int(s.count[_FIRST_OUTPUT]),
+        )

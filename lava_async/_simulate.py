@@ -1,0 +1,174 @@
+"""`simulate`: one entry to every backend, and the checks that all of them rely on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lava_async import _random
+from lava_async._graph import Graph
+from lava_async._record import Record
+from lava_async._schedule import AsyncSchedule, Momentum, Schedule
+from lava_async.errors import UnsupportedError, ValidationError, expected
+
+Backend = Literal["reference", "kernel", "lava", "graph"]
+BACKENDS: tuple[Backend, ...] = ("reference", "kernel", "lava", "graph")
+
+
+def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
+    """Input spikes as (B, *input_shape, T) integers.
+
+    Raises
+    ------
+    ValidationError
+        Wrong shape, no sample or time step, or values that are not whole numbers in
+        0..`Graph.max_input`.
+    """
+    where = "input"
+    array = np.asarray(x)
+    if array.dtype.kind not in "buif":
+        raise ValidationError(expected(where, "dtype", "integers", array.dtype))
+    ndim = len(graph.input_shape)
+    if array.ndim == ndim + 1:
+        array = array[None]
+    if array.ndim != ndim + 2 or array.shape[1:-1] != graph.input_shape:
+        shape = ", ".join(map(str, graph.input_shape))
+        raise ValidationError(
+            expected(where, "shape", f"(B, {shape}, T) or ({shape}, T)", np.shape(x))
+        )
+    if array.size == 0:
+        raise ValidationError(
+            expected(where, "shape", "at least one sample and time step", np.shape(x))
+        )
+    with np.errstate(invalid="ignore"):
+        low, high = array.min(), array.max()
+        fits = 0 <= low and high <= graph.max_input
+        if fits and array.dtype.kind == "f":
+            fits = bool((array == np.floor(array)).all())
+    if not fits:
+        good = (array >= 0) & (array <= graph.max_input) & (array == np.floor(array))
+        index = tuple(int(i) for i in np.argwhere(~good)[0])
+        raise ValidationError(
+            expected(
+                where, f"value at {list(index)}", f"a whole number in 0..{graph.max_input}",
+                array[index],
+            )
+        )
+    return array.astype(np.uint8 if high <= 255 else np.int32, copy=False)
+
+
+def _check_stop_after(schedule: Schedule, stop_after: int | None) -> int | None:
+    if stop_after is None:
+        return None
+    if (
+        isinstance(stop_after, bool)
+        or not isinstance(stop_after, (int, np.integer))
+        or stop_after < 0
+    ):
+        raise ValidationError(
+            expected("simulate", "stop_after", "None or an integer >= 0", repr(stop_after))
+        )
+    if not isinstance(schedule, AsyncSchedule):
+        raise ValidationError(
+            expected("simulate", "stop_after", f"None with {type(schedule).__name__}, whose "
+                     "time steps run to their end", stop_after)
+        )
+    return int(stop_after)
+
+
+def _check_sample_ids(sample_ids: npt.ArrayLike | None, batch: int) -> npt.NDArray[np.int64]:
+    if sample_ids is None:
+        return np.arange(batch)
+    ids = np.asarray(sample_ids)
+    if ids.shape != (batch,) or ids.dtype.kind not in "iu":
+        raise ValidationError(
+            expected("simulate", "sample_ids", f"{batch} integers", f"{ids.dtype}{ids.shape}")
+        )
+    if ids.min() < 0 or ids.max() > _random.MAX_INDEX:
+        bad = ids[(ids < 0) | (ids > _random.MAX_INDEX)][0]
+        raise ValidationError(expected("simulate", "sample_ids", "0 <= id < 2**32", bad))
+    return ids.astype(np.int64)
+
+
+def simulate(
+    graph: Graph,
+    x: npt.ArrayLike,
+    schedule: Schedule | None = None,
+    *,
+    backend: Backend = "kernel",
+    stop_after: int | None = None,
+    sample_ids: npt.ArrayLike | None = None,
+    trace: bool = False,
+    num_threads: int | None = None,
+) -> Record:
+    """Run input spikes through a network; every sample starts from zero state.
+
+    The result depends on nothing but (network, input, schedule, seed, sample id), and is
+    the same, bit for bit, on every backend.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network, e.g. from `load`.
+    x : (B, *input_shape, T) or (*input_shape, T) array of whole numbers >= 0
+        Input spikes per time step; a value of n counts as n spikes.
+    schedule : Schedule, optional
+        What the file records, else ``Momentum(8)``.
+    backend : {"kernel", "reference", "lava", "graph"}
+        Compiled kernel, readable definition, fused Lava process, or Lava process graph.
+    stop_after : int, optional
+        Early decision: forward steps that still run in a time step after an output neuron
+        first fired; the spikes that wait then are discarded. Asynchronous schedules only.
+    sample_ids : (B,) array of int, optional
+        Each sample's own index in its data set or stream, the key of its random draws;
+        0..B-1 by default.
+    trace : bool
+        Also record in which forward step each spike was fired and released.
+    num_threads : int, optional
+        Threads of the kernel; all cores by default. No influence on the result.
+
+    Raises
+    ------
+    ValidationError
+        Any argument is outside what is described here.
+    ExecutionError
+        The run failed after it had started.
+    """
+    if not isinstance(graph, Graph):
+        raise ValidationError(expected("simulate", "graph", "a Graph", type(graph).__name__))
+    if schedule is None:
+        schedule = graph.schedule or Momentum()
+    if not isinstance(schedule, Schedule):
+        raise ValidationError(
+            expected("simulate", "schedule", "LayerSync, Random or Momentum", repr(schedule))
+        )
+    if backend not in BACKENDS:
+        raise ValidationError(expected("simulate", "backend", f"one of {BACKENDS}", repr(backend)))
+    if num_threads is not None and (
+        isinstance(num_threads, bool) or not isinstance(num_threads, int) or num_threads < 1
+    ):
+        raise ValidationError(
+            expected("simulate", "num_threads", "None or an integer >= 1", repr(num_threads))
+        )
+    stop = _check_stop_after(schedule, stop_after)
+    frames = check_input(graph, x)
+    ids = _check_sample_ids(sample_ids, len(frames))
+
+    # Backends are imported when asked for: numba takes a second, Lava several.
+    if backend == "reference":
+        from lava_async import _reference
+
+        return _reference.run(graph, frames, schedule, stop, ids, trace)
+    if backend == "kernel":
+        from lava_async import _kernel
+
+        return _kernel.run(graph, frames, schedule, stop, ids, trace, num_threads=num_threads)
+    if backend == "lava":
+        from lava_async import _lava_backend
+
+        return _lava_backend.run(graph, frames, schedule, stop, ids, trace)
+    raise UnsupportedError(
+        expected("simulate", "backend", "'reference', 'kernel' or 'lava'", "'graph', planned")
+    )

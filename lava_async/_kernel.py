@@ -49,7 +49,6 @@ class _Net(NamedTuple):
 
     start: npt.NDArray[np.int64]  # (P + 1,) first neuron of each population
     order: npt.NDArray[np.int64]  # (P,) topological
-    place: npt.NDArray[np.int64]  # (P,) place in `order`
     population: npt.NDArray[np.int32]  # (N,)
     i_decay: npt.NDArray[np.int64]  # (P,)
     v_decay: npt.NDArray[np.int64]  # (P,)
@@ -78,10 +77,9 @@ class _State(NamedTuple):
 
     u: npt.NDArray[np.int64]  # (N,)
     v: npt.NDArray[np.int64]  # (N,)
-    late: npt.NDArray[np.int32]  # (N,) layer-synchronized: sums over recurrent edges
-    current: npt.NDArray[np.int32]  # (N,) weighted sums in weight units
-    hit: npt.NDArray[np.uint8]  # (N,) listed in `hits`
-    hits: npt.NDArray[np.int32]  # (N,) targets of single synapses
+    current: npt.NDArray[np.int32]  # (2N,) weighted sums in weight units; see `_wire`
+    hit: npt.NDArray[np.uint8]  # (2N,) listed in `hits`
+    hits: npt.NDArray[np.int32]  # (2N,) targets of single synapses
     swept: npt.NDArray[np.uint8]  # (P,) populations that a whole row of weights reached
     fired: npt.NDArray[np.int32]  # (N,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) -1: not in this time step (non-refractory)
@@ -95,9 +93,15 @@ class _State(NamedTuple):
 _FIRED, _POOLED, _HITS, _SYNOPS, _OVERFLOWS, _FORWARD_STEPS, _FIRST_OUTPUT = range(7)
 
 
-def _wire(graph: Graph, c: Connection, at: int) -> tuple[list[int], npt.NDArray[np.int16]]:
-    """One row of `_Net.wiring` and the weights, laid out source by source."""
-    start = int(graph.offsets[c.target])
+def _wire(
+    graph: Graph, c: Connection, at: int, late: bool
+) -> tuple[list[int], npt.NDArray[np.int16]]:
+    """One row of `_Net.wiring` and the weights, laid out source by source.
+
+    What a ``late`` connection delivers waits for the next time step: it goes to the second
+    half of `_State.current`.
+    """
+    start = int(graph.offsets[c.target]) + late * graph.num_neurons
     size = graph.populations[c.target].size
     if isinstance(c, Dense):
         return [_DENSE, c.target, start, size, at] + [0] * 14, c.weight.T.reshape(-1)
@@ -115,7 +119,9 @@ def _wire(graph: Graph, c: Connection, at: int) -> tuple[list[int], npt.NDArray[
     return [*row, in_group], weight.transpose(0, 2, 3, 4, 1).reshape(-1)
 
 
-def _compile_graph(graph: Graph) -> _Net:
+def _compile_graph(graph: Graph, schedule: Schedule) -> _Net:
+    layered = not isinstance(schedule, AsyncSchedule)
+    place = {p: i for i, p in enumerate(graph.order)}
     sizes = [p.size for p in graph.populations]
     bias = [np.zeros(p.size, np.int64) if p.bias is None else p.bias.reshape(-1)
             for p in graph.populations]
@@ -123,17 +129,15 @@ def _compile_graph(graph: Graph) -> _Net:
     for source in range(INPUT, len(sizes)):
         for c in graph.connections:
             if c.source == source:
-                row, weight = _wire(graph, c, at)
+                recurrent = source != INPUT and place[c.target] <= place[source]
+                row, weight = _wire(graph, c, at, late=layered and recurrent)
                 rows.append(row)
                 weights.append(weight)
                 at += len(weight)
         first.append(len(rows))
-    place = np.empty(len(sizes), np.int64)
-    place[list(graph.order)] = np.arange(len(sizes))
     return _Net(
         start=np.ascontiguousarray(graph.offsets, np.int64),
         order=np.array(graph.order, np.int64),
-        place=place,
         population=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
         i_decay=np.array([p.i_decay for p in graph.populations], np.int64),
         v_decay=np.array([p.v_decay for p in graph.populations], np.int64),
@@ -167,10 +171,9 @@ def _new_state(num_neurons, num_populations):
     return _State(
         np.zeros(num_neurons, np.int64),
         np.zeros(num_neurons, np.int64),
-        np.zeros(num_neurons, np.int32),
-        np.zeros(num_neurons, np.int32),
-        np.zeros(num_neurons, np.uint8),
-        np.zeros(num_neurons, np.int32),
+        np.zeros(2 * num_neurons, np.int32),
+        np.zeros(2 * num_neurons, np.uint8),
+        np.zeros(2 * num_neurons, np.int32),
         np.zeros(num_populations, np.uint8),
         np.zeros(num_neurons, np.int32),
         np.full(num_neurons, -1, np.int32),
@@ -208,15 +211,14 @@ def _reach(n, hit, hits, count):
 
 
 @_inline
-def _deliver_dense(row, weight, current, source, times):
-    # Unsigned, so that no index can be negative: the loop becomes vector code. (So it would
-    # with slices, but they count references to arrays that all threads share.)
-    start, size = np.uint64(row[2]), np.uint64(row[3])
-    first = np.uint64(row[4]) + np.uint64(source) * size
+def _deliver_dense(wiring, c, weight, current, source, times):
+    """Add one row of weights; the compiler turns the loop into vector code."""
+    # Unsigned, because an index that might be negative would be checked in each turn.
+    start, size = np.uint64(wiring[c, 2]), np.uint64(wiring[c, 3])
+    first = np.uint64(wiring[c, 4]) + np.uint64(source) * size
     factor = np.int32(times)
     for o in range(size):
         current[start + o] += factor * np.int32(weight[first + o])
-    return row[3]
 
 
 @_jit
@@ -251,29 +253,53 @@ def _deliver_conv(row, weight, current, hit, hits, count, source, times):
 
 
 @_jit
-def _deliver(row, weight, current, swept, hit, hits, count, source, times):
-    """Add ``times`` spikes of one source neuron through one connection."""
-    if row[0] == _DENSE:
-        synops = _deliver_dense(row, weight, current, source, times)
-        swept[row[1]] = 1
-    elif row[0] == _ONE_TO_ONE:
-        n = row[2] + source
-        current[n] += np.int32(times) * np.int32(weight[row[4]])
-        _reach(n, hit, hits, count)
-        synops = 1
-    else:
-        synops = _deliver_conv(row, weight, current, hit, hits, count, source, times)
-    count[_SYNOPS] += synops * times
+def _deliver_sparse(row, weight, current, hit, hits, count, source, times):
+    """Walk the single synapses of one source neuron. Returns how many."""
+    if row[0] == _CONV:
+        return _deliver_conv(row, weight, current, hit, hits, count, source, times)
+    n = row[2] + source
+    current[n] += np.int32(times) * np.int32(weight[row[4]])
+    _reach(n, hit, hits, count)
+    return 1
 
 
 @_jit
 def _deliver_input(net, s, index, times):
+    """Deliver the events of an input frame."""
+    wiring, weight, current, count = net.wiring, net.weight, s.current, s.count
+    synops = 0
     for c in range(net.first[0], net.first[1]):
-        row = net.wiring[c]
-        for i in range(len(index)):
-            _deliver(
-                row, net.weight, s.current, s.swept, s.hit, s.hits, s.count, index[i], times[i]
-            )
+        if wiring[c, 0] == _DENSE:
+            for i in range(len(index)):
+                _deliver_dense(wiring, c, weight, current, index[i], times[i])
+                synops += wiring[c, 3] * times[i]
+        else:
+            for i in range(len(index)):
+                synops += times[i] * _deliver_sparse(
+                    wiring[c], weight, current, s.hit, s.hits, count, index[i], times[i]
+                )
+    count[_SYNOPS] += synops
+
+
+@_jit
+def _deliver_spikes(net, s, neurons):
+    """Deliver one spike of each of these neurons."""
+    wiring, weight, start, first = net.wiring, net.weight, net.start, net.first
+    population, current, swept, count = net.population, s.current, s.swept, s.count
+    synops = 0
+    for i in range(len(neurons)):
+        p = population[neurons[i]]
+        source = neurons[i] - start[p]
+        for c in range(first[p + 1], first[p + 2]):
+            if wiring[c, 0] == _DENSE:
+                _deliver_dense(wiring, c, weight, current, source, 1)
+                swept[wiring[c, 1]] = 1
+                synops += wiring[c, 3]
+            else:
+                synops += _deliver_sparse(
+                    wiring[c], weight, current, s.hit, s.hits, count, source, 1
+                )
+    count[_SYNOPS] += synops
 
 
 @_jit
@@ -526,20 +552,6 @@ def _evaluate_reached(net, heap, s, forward_step):
 
 
 @_jit
-def _release(net, s, size, forward_step):
-    """Deliver the ``size`` spikes behind the end of the pool."""
-    pool, released_at, population, count = s.pool, s.released_at, net.population, s.count
-    start, first, wiring, weight = net.start, net.first, net.wiring, net.weight
-    current, swept, hit, hits = s.current, s.swept, s.hit, s.hits
-    for i in range(count[_POOLED], count[_POOLED] + size):
-        n = pool[i]
-        released_at[n] = forward_step
-        p = population[n]
-        for c in range(first[p + 1], first[p + 2]):
-            _deliver(wiring[c], weight, current, swept, hit, hits, count, n - start[p], 1)
-
-
-@_jit
 def _async_step(net, plan, s, index, times, sample, time_step):
     """One asynchronous time step; ``index`` and ``times`` are the input's events."""
     heap = plan.kind == _MOMENTUM
@@ -554,7 +566,10 @@ def _async_step(net, plan, s, index, times, sample, time_step):
         ):
             break
         size = _take_group(net, plan, s, sample, time_step, forward_step)
-        _release(net, s, size, forward_step)
+        group = s.pool[s.count[_POOLED] : s.count[_POOLED] + size]
+        for n in group:
+            s.released_at[n] = forward_step
+        _deliver_spikes(net, s, group)
         forward_step += 1
         _evaluate_reached(net, heap, s, forward_step)
     s.count[_POOLED] = 0
@@ -565,8 +580,9 @@ def _async_step(net, plan, s, index, times, sample, time_step):
 def _layer_step(net, plan, s, index, times):
     """One layer-synchronized time step."""
     _begin(s)
-    s.current[:] = s.late
-    s.late[:] = 0
+    late = s.current[len(s.u) :]
+    s.current[: len(s.u)] = late
+    late[:] = 0
     _deliver_input(net, s, index, times)
     fired, count = s.fired, s.count
     forward_steps = 0
@@ -579,12 +595,7 @@ def _layer_step(net, plan, s, index, times):
         _fire_range(net, False, s, p, forward_steps)
         spikes = count[_FIRED] - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
-        for c in range(net.first[p + 1], net.first[p + 2]):
-            row = net.wiring[c]
-            current = s.current if net.place[row[1]] > net.place[p] else s.late
-            for i in range(first_fired, count[_FIRED]):
-                source = fired[i] - net.start[p]
-                _deliver(row, net.weight, current, s.swept, s.hit, s.hits, count, source, 1)
+        _deliver_spikes(net, s, fired[first_fired : count[_FIRED]])
     _forget_reached(s)  # every population was evaluated once
     count[_POOLED] = 0
     count[_FORWARD_STEPS] = forward_steps
@@ -681,7 +692,7 @@ def run(
     dtype = np.uint8 if x.dtype == np.uint8 else np.int32
     frames = np.ascontiguousarray(x.reshape(batch, -1, num_steps), dtype)
     ids = np.arange(batch) if sample_ids is None else np.asarray(sample_ids, np.int64)
-    net = _compile_graph(graph)
+    net = _compile_graph(graph, schedule)
     plan = _compile_schedule(net, schedule, stop_after)
     output = graph.slice(graph.output)
 
@@ -750,7 +761,7 @@ class Stepper:
     """
 
     def __init__(self, graph: Graph, schedule: Schedule, stop_after: int | None = None):
-        self._net = _compile_graph(graph)
+        self._net = _compile_graph(graph, schedule)
         self._plan = _compile_schedule(self._net, schedule, stop_after)
         self._state = _new_state(graph.num_neurons, len(graph.populations))
         self.reset()
@@ -765,7 +776,7 @@ class Stepper:
 
     def reset(self, sample: int = 0) -> None:
         """Zero the state; a sample with this index begins."""
-        for state in (self._state.u, self._state.v, self._state.late):
+        for state in (self._state.u, self._state.v, self._state.current):
             state[:] = 0
         self._sample, self._time_step = sample, 0
 

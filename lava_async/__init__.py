@@ -15,6 +15,7 @@ from lava_async._graph import Dense as Dense
 from lava_async._graph import Graph as Graph
 from lava_async._graph import OneToOne as OneToOne
 from lava_async._graph import Population as Population
+from lava_async._hdf5 import load as load
 from lava_async._record import Record as Record
 from lava_async._schedule import LayerSync as LayerSync
 from lava_async._schedule import Momentum as Momentum

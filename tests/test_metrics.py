@@ -1,0 +1,249 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lava_async import metrics
+from lava_async._graph import Dense, Graph, Population
+from lava_async._record import Record
+from lava_async.errors import ValidationError
+
+HIDDEN, CLASSES = 2, 3
+
+
+@pytest.fixture
+def graph():
+    return Graph(
+        (4,),
+        (Population("hidden", (HIDDEN,), 0, 0, 1), Population("output", (CLASSES,), 0, 0, 1)),
+        (Dense(-1, 0, np.ones((HIDDEN, 4))), Dense(0, 1, np.ones((CLASSES, HIDDEN)))),
+    )
+
+
+def make_record(output_steps, forward_steps, hidden=None, synops=None, overflows=None):
+    """A record from when the output neurons fired, (B, *out_shape, T), -1 for never."""
+    output_steps = np.asarray(output_steps, np.int32)
+    forward_steps = np.asarray(forward_steps, np.int64)
+    spikes = (output_steps >= 0).astype(np.int8)
+    samples, steps = forward_steps.shape
+    if hidden is None:
+        hidden = np.zeros((samples, HIDDEN, steps), np.int8)
+    flat = spikes.reshape(samples, -1, steps)
+    zeros = np.zeros((samples, steps), np.int64)
+    return Record(
+        spikes=spikes,
+        all_spikes=np.concatenate([np.asarray(hidden, np.int8), flat], axis=1),
+        forward_steps=forward_steps,
+        synops=zeros if synops is None else np.asarray(synops),
+        output_steps=output_steps,
+        overflows=zeros if overflows is None else np.asarray(overflows),
+    )
+
+
+@pytest.fixture
+def record():
+    """Three samples of two time steps.
+
+    Sample 0 (4 + 3 steps): class 2 after step 3, class 1 after 4 + 0 (tie, 1 wins) and, in
+    the same time step, class 2 again after 4 + 2. Predictions: none, 2 at 3, 1 at 4, 2 at 6.
+    Sample 1 (2 + 2 steps): no output spike. Sample 2 (1 + 1 steps): class 0 after 1 + 1.
+    """
+    return make_record(
+        [
+            [[-1, -1], [-1, 0], [3, 2]],
+            [[-1, -1], [-1, -1], [-1, -1]],
+            [[-1, 1], [-1, -1], [-1, -1]],
+        ],
+        [[4, 3], [2, 2], [1, 1]],
+        hidden=[[[1, 1], [0, 1]], [[1, 0], [0, 0]], [[0, 0], [0, 0]]],
+        synops=[[10, 5], [3, 0], [0, 0]],
+        overflows=[[0, 1], [0, 0], [2, 0]],
+    )
+
+
+class TestByHand:
+    def test_predict(self, record):
+        assert metrics.predict(record).tolist() == [2, 0, 0]
+
+    def test_predict_takes_the_lowest_class_on_a_tie(self):
+        record = make_record([[[-1, -1], [1, -1], [0, -1]]], [[2, 2]])
+        assert metrics.predict(record).tolist() == [1]
+
+    def test_accuracy(self, record):
+        assert metrics.accuracy(record, [2, 0, 1]) == 2 / 3
+
+    def test_spikes(self, graph, record):
+        assert metrics.spikes_per_sample(record).tolist() == [6, 1, 1]
+        assert metrics.spikes_per_population(graph, record).tolist() == [[3, 3], [1, 0], [0, 1]]
+        assert metrics.spike_density(record).tolist() == [6 / 10, 1 / 10, 1 / 10]
+
+    def test_decision_latency(self, record):
+        assert metrics.decision_latency(record).tolist() == [6, -1, 2]
+
+    def test_unchanged_prediction_is_decided_at_its_first_spike(self):
+        record = make_record([[[1, 0], [-1, -1], [-1, -1]]], [[3, 3]])
+        assert metrics.decision_latency(record).tolist() == [1]
+
+    @pytest.mark.parametrize(
+        ("labels", "latency"),
+        [([2, 0, 0], [3, -1, 2]), ([1, 1, 1], [4, -1, -1]), ([0, 2, 2], [-1, -1, -1])],
+    )
+    def test_first_correct_latency(self, record, labels, latency):
+        assert metrics.first_correct_latency(record, labels).tolist() == latency
+
+    def test_accuracy_curve(self, record):
+        steps, accuracy = metrics.accuracy_curve(record, [2, 0, 0])
+        assert steps.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+        assert (accuracy * 3).tolist() == [0, 0, 1, 2, 1, 1, 2, 2]
+
+    def test_spikes_of_one_forward_step_count_together(self):
+        # Class 2 and class 0 after the same step: a tie, never a prediction of class 2.
+        record = make_record([[[1], [-1], [1]]], [[2]])
+        assert metrics.first_correct_latency(record, [2]).tolist() == [-1]
+        assert metrics.first_correct_latency(record, [0]).tolist() == [1]
+
+    def test_output_of_more_dimensions_is_read_flat(self):
+        steps = np.full((1, 3, 2, 2, 1), -1)
+        steps[0, 2, 0, 1, 0] = 5
+        record = make_record(steps, [[6]])
+        assert metrics.predict(record).tolist() == [9]
+        assert metrics.first_correct_latency(record, [9]).tolist() == [5]
+
+    def test_no_forward_steps_at_all(self):
+        record = make_record([[[-1], [-1], [-1]]], [[0]])
+        steps, accuracy = metrics.accuracy_curve(record, [1])
+        assert (steps.tolist(), accuracy.tolist()) == ([0], [0.0])
+
+    def test_evaluate(self, graph, record):
+        evaluation = metrics.evaluate(graph, record, [2, 0, 0])
+        assert evaluation == metrics.Evaluation(
+            samples=3,
+            accuracy=1.0,
+            spikes_per_sample=8 / 3,
+            spike_density=8 / 30,
+            forward_steps_per_sample=13 / 3,
+            decision_latency=4.0,
+            first_correct_latency=2.5,
+            synops_per_sample=6.0,
+            overflows=3,
+        )
+        json.dumps(dataclasses.asdict(evaluation), allow_nan=False)
+
+    def test_evaluate_without_any_decision(self, graph):
+        record = make_record(np.full((2, CLASSES, 1), -1), [[1], [2]])
+        evaluation = metrics.evaluate(graph, record, [1, 1])
+        assert evaluation.decision_latency is None
+        assert evaluation.first_correct_latency is None
+        assert evaluation.accuracy == 0.0
+
+
+class TestValidation:
+    @pytest.mark.parametrize(
+        ("labels", "message"),
+        [
+            ([0, 1], r"labels: shape: expected \(3,\) \(got \(2,\)\)"),
+            ([[0, 1, 2]], r"labels: shape: expected \(3,\)"),
+            ([0.0, 1.0, 2.0], "labels: dtype: expected integers"),
+            ([0, 3, 0], r"labels: value at \[1\]: expected 0..2 \(got 3\)"),
+            ([0, 0, -1], r"labels: value at \[2\]: expected 0..2 \(got -1\)"),
+        ],
+    )
+    def test_labels(self, graph, record, labels, message):
+        functions = (
+            lambda: metrics.accuracy(record, labels),
+            lambda: metrics.first_correct_latency(record, labels),
+            lambda: metrics.accuracy_curve(record, labels),
+            lambda: metrics.evaluate(graph, record, labels),
+        )
+        for function in functions:
+            with pytest.raises(ValidationError, match=message):
+                function()
+
+    def test_graph(self, graph, record):
+        other = Graph((4,), graph.populations[:1], graph.connections[:1])
+        for function in (
+            lambda: metrics.spikes_per_population(other, record),
+            lambda: metrics.evaluate(other, record, [0, 0, 0]),
+        ):
+            with pytest.raises(ValidationError, match="neurons: expected 2, as in the graph"):
+                function()
+
+
+@st.composite
+def records(draw):
+    samples, steps = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    total = draw(
+        st.lists(st.integers(0, 5), min_size=samples * steps, max_size=samples * steps)
+    )
+    forward_steps = np.reshape(total, (samples, steps))
+    output_steps = np.empty((samples, CLASSES, steps), int)
+    for place in np.ndindex(output_steps.shape):
+        output_steps[place] = draw(st.integers(-1, forward_steps[place[0], place[2]]))
+    labels = draw(st.lists(st.integers(0, CLASSES - 1), min_size=samples, max_size=samples))
+    return make_record(output_steps, forward_steps), labels
+
+
+def predictions_at_every_step(record, sample):
+    """Straight from the definition: prediction, or None, after 0, 1, … forward steps."""
+    passed = np.concatenate([[0], np.cumsum(record.forward_steps[sample])])
+    result = []
+    for j in range(passed[-1] + 1):
+        counts = [
+            sum(
+                fired >= 0 and passed[t] + fired <= j
+                for t, fired in enumerate(record.output_steps[sample, c])
+            )
+            for c in range(CLASSES)
+        ]
+        result.append(counts.index(max(counts)) if any(counts) else None)
+    return result
+
+
+class TestAgainstTheDefinition:
+    @given(records(), st.sampled_from([1, 4, 1 << 22]))
+    def test_latencies_and_curve(self, case, block):
+        record, labels = case
+        paths = [predictions_at_every_step(record, b) for b in range(len(labels))]
+        decided, correct = [], []
+        for path, label in zip(paths, labels, strict=True):
+            last = path[-1]
+            stays = [j for j in range(len(path)) if all(p == last for p in path[j:])]
+            decided.append(-1 if last is None else stays[0])
+            correct.append(path.index(label) if label in path else -1)
+        longest = max(map(len, paths))
+        curve = [
+            np.mean([path[min(j, len(path) - 1)] == label for path, label in
+                     zip(paths, labels, strict=True)])
+            for j in range(longest)
+        ]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(metrics, "_BLOCK", block)
+            assert metrics.decision_latency(record).tolist() == decided
+            assert metrics.first_correct_latency(record, labels).tolist() == correct
+            steps, accuracy = metrics.accuracy_curve(record, labels)
+        assert steps.tolist() == list(range(longest))
+        assert accuracy.tolist() == curve
+
+    @given(records())
+    def test_curve_ends_at_the_accuracy(self, case):
+        record, labels = case
+        silent = ~record.spikes.any(axis=(1, 2))
+        given_away = np.count_nonzero(silent & (np.array(labels) == 0))
+        end = metrics.accuracy_curve(record, labels)[1][-1]
+        accuracy = metrics.accuracy(record, labels)
+        assert round(end * len(labels)) == round(accuracy * len(labels)) - given_away
+
+    @pytest.mark.timeout(120)
+    def test_predicts_as_slayers_classifier(self):
+        import torch
+        from lava.lib.dl import slayer
+
+        # Few time steps, so that many samples are tied and some are silent.
+        spikes = np.random.default_rng(1).integers(0, 2, (64, CLASSES, 3)).astype(np.int8)
+        spikes[:4] = 0
+        record = make_record(np.where(spikes, 0, -1), np.ones((64, 3)))
+        expected = slayer.classifier.Rate.predict(torch.from_numpy(spikes).float())
+        assert metrics.predict(record).tolist() == expected.tolist()

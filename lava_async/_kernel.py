@@ -12,8 +12,11 @@ Layout: `_Net` holds the network and `_State` one sample's state, both as flat a
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import os
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import NamedTuple
 
 import numba
@@ -27,8 +30,8 @@ from lava_async._record import Record
 from lava_async._schedule import AsyncSchedule, Momentum, Random, Schedule, noise_amplitude
 
 # No fastmath: integer-exact, and the only floating-point numbers are ranks of spikes.
-_jit = numba.njit(cache=True, nogil=True)
-_inline = numba.njit(cache=True, nogil=True, inline="always")
+_jit = numba.njit(nogil=True)
+_inline = numba.njit(nogil=True, inline="always")
 
 _decay = _jit(dyn.decay)
 _wrap_current = _jit(dyn.wrap_current)
@@ -602,7 +605,7 @@ def _layer_step(net, plan, s, index, times):
 
 
 @_jit
-def _step(net, plan, s, index, times, sample, time_step):
+def _any_step(net, plan, s, index, times, sample, time_step):
     if plan.layered:
         _layer_step(net, plan, s, index, times)
     else:
@@ -651,16 +654,16 @@ def _events(frames):
 
 
 @_jit
-def _run_samples(
+def _any_samples(
     net, plan, frames, sample_ids, low, high, spikes, numbers, trace, fired_at, released_at
 ):
-    """Samples low..high of a batch; see `run` for the arrays."""
+    """Run samples low..high of a batch; see `run` for the arrays."""
     for b in range(low, high):
         s = _new_state(len(net.population), len(net.order))
         begin, index, times = _events(frames[b])
         for t in range(frames.shape[-1]):
             here = slice(begin[t], begin[t + 1])
-            _step(net, plan, s, index[here], times[here], sample_ids[b], t)
+            _any_step(net, plan, s, index[here], times[here], sample_ids[b], t)
             numbers[0, b, t] = s.count[_FORWARD_STEPS]
             numbers[1, b, t] = s.count[_SYNOPS]
             numbers[2, b, t] = s.count[_OVERFLOWS]
@@ -672,6 +675,43 @@ def _run_samples(
                     fired_at[b, row, t] = s.fired_at[n]
                 if trace:
                     released_at[b, n, t] = s.released_at[n]
+
+
+def _entry_points(sources: str):
+    """What Python calls, compiled once and kept on disk (Numba: beside this file, or in the
+    user's cache folder where that is read-only).
+
+    Numba's cache notices changes of this file only, yet the arithmetic stands in others. What
+    a function closes over is part of its key in the cache, so ``sources``, a digest of all of
+    them, voids it. That is also why nothing else here is cached.
+    """
+
+    @numba.njit(cache=True, nogil=True)
+    def run_samples(
+        net, plan, frames, sample_ids, low, high, spikes, numbers, trace, fired_at, released_at
+    ):
+        if sources != "":
+            _any_samples(
+                net, plan, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
+                released_at,
+            )  # fmt: skip
+
+    @numba.njit(cache=True, nogil=True)
+    def step(net, plan, s, index, times, sample, time_step):
+        if sources != "":
+            _any_step(net, plan, s, index, times, sample, time_step)
+
+    return run_samples, step
+
+
+def _digest(*modules: ModuleType) -> str:
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update(inspect.getsource(module).encode())
+    return digest.hexdigest()
+
+
+_run_samples, _step = _entry_points(_digest(dyn, _random))
 
 
 def run(
@@ -690,7 +730,8 @@ def run(
     """
     batch, num_steps = x.shape[0], x.shape[-1]
     dtype = np.uint8 if x.dtype == np.uint8 else np.int32
-    frames = np.ascontiguousarray(x.reshape(batch, -1, num_steps), dtype)
+    # Writeable, because Numba would compile everything again for read-only arrays.
+    frames = np.require(x.reshape(batch, -1, num_steps), dtype, ["C", "W"])
     ids = np.arange(batch) if sample_ids is None else np.asarray(sample_ids, np.int64)
     net = _compile_graph(graph, schedule)
     plan = _compile_schedule(net, schedule, stop_after)
@@ -763,7 +804,7 @@ class Stepper:
     def __init__(self, graph: Graph, schedule: Schedule, stop_after: int | None = None):
         self._net = _compile_graph(graph, schedule)
         self._plan = _compile_schedule(self._net, schedule, stop_after)
-        self._state = _new_state(graph.num_neurons, len(graph.populations))
+        self._state = _new_state.py_func(graph.num_neurons, len(graph.populations))
         self.reset()
 
     @property

@@ -69,7 +69,7 @@ class AsyncSchedule(Schedule):
         neurons: npt.NDArray[np.int64],
         momenta: npt.NDArray[np.int64],
         thresholds: npt.NDArray[np.int64],
-        sample: int,
+        sample: npt.ArrayLike,
         time_step: int,
         forward_step: int,
     ) -> npt.NDArray[np.float64]:
@@ -83,8 +83,9 @@ class AsyncSchedule(Schedule):
             Voltage before the reset, membrane units.
         thresholds : (P,) int64
             Firing threshold θ, membrane units.
-        sample, time_step, forward_step : int
-            Names the draw; ``forward_step`` counts releases from 0.
+        sample : int or (P,) int64
+        time_step, forward_step : int
+            These name the draw; ``forward_step`` counts releases from 0.
         """
 
     def select(

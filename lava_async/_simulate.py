@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,8 +11,7 @@ from lava_async._record import Record
 from lava_async._schedule import AsyncSchedule, Momentum, Schedule
 from lava_async.errors import UnsupportedError, ValidationError, expected
 
-Backend = Literal["reference", "kernel", "lava", "graph"]
-BACKENDS: tuple[Backend, ...] = ("reference", "kernel", "lava", "graph")
+BACKENDS = ("reference", "kernel", "lava", "graph")
 
 
 def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
@@ -97,7 +94,7 @@ def simulate(
     x: npt.ArrayLike,
     schedule: Schedule | None = None,
     *,
-    backend: Backend = "kernel",
+    backend: str = "kernel",
     stop_after: int | None = None,
     sample_ids: npt.ArrayLike | None = None,
     trace: bool = False,

@@ -42,6 +42,8 @@ RULES = {"input_rule": "whole_frame", "refractory_rule": "time_step"}
 _MAX_ELEMENTS = 1 << 27
 """A field that claims more is taken for damage and not read: it could claim 2**60."""
 
+_MAX_NAME = 64
+
 _NEURON_TYPES = ("CUBA", "LOIHI")
 _ONLY_VALUE = {"refDelay": 1, "gradedSpike": 0, "wgtExp": 0, "weight_exp": 0, "messageBits": 0}
 """Neuron fields of which one value is run."""
@@ -193,8 +195,13 @@ def _open(path: str) -> h5py.File:
     with _hdf5_errors(path, "file", "an HDF5 file"):
         file = h5py.File(path, "r")
         if not _hdf5_heap.is_sound(path):
+            file.close()
             raise _malformed(path, "file", "an undamaged HDF5 file", "a damaged global heap")
         return file
+
+
+def _is_number(dtype: np.dtype) -> bool:
+    return dtype.kind in "biuf"
 
 
 def _is_text(dtype: np.dtype) -> bool:
@@ -207,7 +214,7 @@ def _attribute(
 ) -> bool | int | float | str:
     """One number or text."""
     stored = attributes.get_id(name)
-    if stored.shape != () or not (stored.dtype.kind in "biuf" or _is_text(stored.dtype)):
+    if stored.shape != () or not (_is_number(stored.dtype) or _is_text(stored.dtype)):
         got = f"dtype {stored.dtype}, shape {stored.shape}"
         raise _malformed(where, name, "one number or text", got)
     value: Any = attributes[name]
@@ -249,23 +256,23 @@ class _Fields:
             raise self.malformed(name, "a group", "nothing" if item is None else "a data set")
         return _Fields(self.where, item, f"{self.prefix}{name}/")
 
-    def _values(
+    def _data_set(
         self, name: str, wanted: str, is_wanted: Callable[[np.dtype], bool]
-    ) -> npt.NDArray:
-        with self._reading(name):
-            item = self.group.get(name)
-            if not isinstance(item, h5py.Dataset):
-                raise self.malformed(name, wanted, "nothing" if item is None else "a group")
-            if not is_wanted(item.dtype):
-                raise self.malformed(name, wanted, f"dtype {item.dtype}")
-            # Before reading: the size that a damaged field claims may exceed any memory.
-            if item.shape is None or not 1 <= math.prod(item.shape) <= _MAX_ELEMENTS:
-                raise self.malformed(name, f"1 to {_MAX_ELEMENTS} values", f"shape {item.shape}")
-            return np.asarray(item[()])
+    ) -> h5py.Dataset:
+        item = self.group.get(name)
+        if not isinstance(item, h5py.Dataset):
+            raise self.malformed(name, wanted, "nothing" if item is None else "a group")
+        if not is_wanted(item.dtype):
+            raise self.malformed(name, wanted, f"dtype {item.dtype}")
+        # Before reading: the size that a damaged field claims may exceed any memory.
+        if item.shape is None or not 1 <= math.prod(item.shape) <= _MAX_ELEMENTS:
+            raise self.malformed(name, f"1 to {_MAX_ELEMENTS} values", f"shape {item.shape}")
+        return item
 
     def numbers(self, name: str) -> npt.NDArray:
         """The numbers of a field, in the shape that they have in the file."""
-        return self._values(name, "numbers", lambda dtype: dtype.kind in "biuf")
+        with self._reading(name):
+            return np.asarray(self._data_set(name, "numbers", _is_number)[()])
 
     def integers(self, name: str, low: int, *counts: int) -> tuple[int, ...]:
         """As many integers >= ``low`` as one of ``counts`` says."""
@@ -278,12 +285,19 @@ class _Fields:
 
     def text(self, name: str) -> str:
         """A name: letters, digits and underscores."""
-        values = self._values(name, "text", _is_text).reshape(-1)
-        text = values[0]
+        with self._reading(name):
+            item = self._data_set(name, "text", _is_text)
+            if item.size != 1:
+                raise self.malformed(name, "one name", f"{item.size} values")
+            fixed = item.dtype.kind == "S"
+            length = item.dtype.itemsize if fixed else _hdf5_heap.claimed_length(item)
+            if length > _MAX_NAME:
+                raise self.malformed(name, "one name", f"a text of length {length}")
+            text = np.asarray(item[()]).reshape(-1)[0]
         if isinstance(text, bytes):
             text = text.decode("ascii", "replace")
-        if values.size != 1 or not (isinstance(text, str) and text.isidentifier()):
-            raise self.malformed(name, "one name", ascii(text)[:40])
+        if not (isinstance(text, str) and text.isidentifier()):
+            raise self.malformed(name, "one name", ascii(text))
         return text
 
     def check_equal(self, name: str, *wanted: int) -> None:

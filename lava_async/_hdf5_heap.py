@@ -1,8 +1,9 @@
-"""A check that the HDF5 library lacks: is a file's global heap sound?
+"""Checks that the HDF5 library lacks, on the heap of texts of variable length.
 
-The global heap holds texts of variable length, such as the neuron types that SLAYER writes.
-On a damaged heap the library (2.0.0 at least) loops for ever inside C, where no signal
-reaches it, so it must not see one. Layout: *HDF5 File Format Specification*, III.E, Global Heap.
+SLAYER writes the neuron types as such texts. On a damaged global heap the library (2.0.0 at
+least) loops for ever inside C, where no signal reaches it, and it allocates whatever length
+a reference to a text claims. So both are looked at before the library reads them. Layout:
+*HDF5 File Format Specification*, III.E, Global Heap.
 """
 
 from __future__ import annotations
@@ -12,15 +13,30 @@ import os
 import struct
 from collections.abc import Iterator
 
-_SIGNATURE = b"GCOL\x01\0\0\0"  # with the version; the library refuses others by itself
-_HEADER = struct.Struct("<8sQ")  # signature, size of the collection
+import h5py
+
+_SIGNATURE = b"GCOL"
+_HEADER = struct.Struct("<8sQ")  # signature and version, size of the collection
 _OBJECT = struct.Struct("<HHIQ")  # index, reference count, reserved, size of the content
 
 
 def is_sound(path: str | os.PathLike[str]) -> bool:
-    """Whether the objects of every heap collection in the file follow one another."""
+    """Whether in every heap collection of a file the objects follow one another."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return all(_collection_is_sound(content, start) for start in _collections(content))
+
+
+def claimed_length(dataset: h5py.Dataset) -> int:
+    """Length of the first text of a data set, as its reference to the heap claims.
+
+    0 where the reference lies inside other structures: compact and chunked data sets.
+    """
+    offset = dataset.id.get_offset()
+    if offset is None:
+        return 0
+    with open(dataset.file.filename, "rb") as file:
+        file.seek(offset)
+        return int.from_bytes(file.read(4), "little")
 
 
 def _collections(content: mmap.mmap) -> Iterator[int]:

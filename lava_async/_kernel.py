@@ -779,6 +779,7 @@ class StepResult(NamedTuple):
 
     spikes: npt.NDArray[np.int8]  # (N,)
     fired_at: npt.NDArray[np.int32]  # (N,) forward steps run when it fired, -1: did not
+    released_at: npt.NDArray[np.int32]  # (N,) forward step that released it, -1: none did
     forward_steps: int
     synops: int
     overflows: int
@@ -831,6 +832,7 @@ class Stepper:
         return StepResult(
             (s.fired_at >= 0).astype(np.int8),
             s.fired_at.copy(),
+            s.released_at.copy(),
             int(s.count[_FORWARD_STEPS]),
             int(s.count[_SYNOPS]),
             int(s.count[_OVERFLOWS]),

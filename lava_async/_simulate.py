@@ -41,7 +41,7 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
         )
     with np.errstate(invalid="ignore"):
         low, high = array.min(), array.max()
-        fits = 0 <= low and high <= graph.max_input
+        fits = low >= 0 and high <= graph.max_input
         if fits and array.dtype.kind == "f":
             fits = bool((array == np.floor(array)).all())
     if not fits:
@@ -56,7 +56,8 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
     return array.astype(np.uint8 if high <= 255 else np.int32, copy=False)
 
 
-def _check_stop_after(schedule: Schedule, stop_after: int | None) -> int | None:
+def check_stop_after(schedule: Schedule, stop_after: int | None) -> int | None:
+    """Raise `ValidationError` unless the schedule can stop after ``stop_after``."""
     if stop_after is None:
         return None
     if (
@@ -65,12 +66,14 @@ def _check_stop_after(schedule: Schedule, stop_after: int | None) -> int | None:
         or stop_after < 0
     ):
         raise ValidationError(
-            expected("simulate", "stop_after", "None or an integer >= 0", repr(stop_after))
+            expected(type(schedule).__name__, "stop_after", "None or an integer >= 0", repr(stop_after))
         )
     if not isinstance(schedule, AsyncSchedule):
         raise ValidationError(
-            expected("simulate", "stop_after", f"None with {type(schedule).__name__}, whose "
-                     "time steps run to their end", stop_after)
+            expected(
+                type(schedule).__name__, "stop_after",
+                "None: layer-synchronized time steps run to their end", stop_after,
+            )
         )
     return int(stop_after)
 
@@ -149,7 +152,7 @@ def simulate(
         raise ValidationError(
             expected("simulate", "num_threads", "None or an integer >= 1", repr(num_threads))
         )
-    stop = _check_stop_after(schedule, stop_after)
+    stop = check_stop_after(schedule, stop_after)
     frames = check_input(graph, x)
     ids = _check_sample_ids(sample_ids, len(frames))
 

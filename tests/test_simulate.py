@@ -97,7 +97,7 @@ def test_bad_input(graph, x, text):
         (dict(backend="gpu"), "backend: expected one of"),
         (dict(stop_after=-1), "stop_after: expected None or an integer >= 0"),
         (dict(stop_after=1.5), "stop_after"),
-        (dict(stop_after=1, schedule=la.LayerSync()), "stop_after: expected None with LayerSync"),
+        (dict(stop_after=1, schedule=la.LayerSync()), "LayerSync: stop_after: expected None"),
         (dict(sample_ids=[0, 1]), "sample_ids: expected 1 integers"),
         (dict(sample_ids=[-1]), "sample_ids: expected 0 <= id"),
         (dict(sample_ids=[1 << 32]), "sample_ids"),

@@ -1,0 +1,50 @@
+"""The fused Lava process as a backend of `simulate`: a batch through one runtime."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.run_configs import Loihi2SimCfg
+
+from lava_async._graph import Graph
+from lava_async._lava_batch.process import Batch
+from lava_async._record import Record
+from lava_async._schedule import AsyncSchedule, Schedule
+from lava_async.netx import Network
+from lava_async.runtime import Runner
+
+
+def run(
+    graph: Graph,
+    x: npt.NDArray[np.integer],
+    schedule: Schedule,
+    stop_after: int | None = None,
+    sample_ids: npt.NDArray[np.integer] | None = None,
+    trace: bool = False,
+) -> Record:
+    """Run a batch. Arguments are those of `simulate`, already validated.
+
+    x : (B, *input_shape, T).
+    """
+    batch, num_steps = x.shape[0], x.shape[-1]
+    network = Network(
+        graph,
+        schedule=schedule,
+        stop_after=stop_after,
+        reset_interval=num_steps,
+        sample_ids=None if sample_ids is None else sample_ids.tolist(),
+    )
+    results = Batch(network, x, trace).results
+    with Runner(network, Loihi2SimCfg(select_tag="fixed_pt")) as runner:
+        runner(num_steps=batch * num_steps)
+    forward_steps, synops, overflows = results["numbers"]
+    return Record(
+        spikes=results["spikes"],
+        all_spikes=results["all_spikes"],
+        forward_steps=forward_steps,
+        synops=synops,
+        output_steps=results["output_steps"].reshape(results["spikes"].shape),
+        overflows=overflows,
+        fired_at=results.get("fired_at"),
+        released_at=results.get("released_at") if isinstance(schedule, AsyncSchedule) else None,
+    )

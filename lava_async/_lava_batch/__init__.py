@@ -1,0 +1,1 @@
+"""A Lava process that feeds a batch of samples into a network and collects what it does."""

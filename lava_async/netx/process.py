@@ -1,0 +1,188 @@
+"""The Lava process of a network file: the counterpart of ``lava.lib.dl.netx.hdf5.Network``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from lava_async import _random
+from lava_async._graph import INPUT, Conv, Dense, Graph, OneToOne
+from lava_async._hdf5 import load
+from lava_async._kernel import Stepper
+from lava_async._schedule import Momentum, Schedule
+from lava_async._simulate import check_stop_after
+from lava_async.errors import ValidationError, expected
+
+_HEADER = "|   Type   |  W  |  H  |  C  | ker | str | pad | dil | grp |delay|"
+
+
+class Network(AbstractProcess):
+    """A network that runs asynchronously, neuron by neuron, inside each Lava time step.
+
+    One Lava time step is one time step of the network: the input frame that arrives is
+    delivered, forward steps release spikes in the order of the schedule until none waits,
+    and ``out`` carries the output spikes of this same time step. There is no delay per
+    layer, unlike in ``lava.lib.dl.netx``, so that `reset_interval` resets the whole network
+    at once.
+
+    Ports have netx's shapes: (W, H, C) or (n,); the input of a network whose first layer is
+    dense is flat, in C order of (C, H, W).
+
+    Parameters
+    ----------
+    net_config : path or Graph
+        Network file in SLAYER's (netx's) layout, or a network already loaded.
+    input_shape : tuple of int, optional
+        (W, H, C) or (n,), where the file does not say, as in netx.
+    schedule : Schedule, optional
+        What the file records, else ``Momentum(8)``.
+    stop_after : int, optional
+        Early decision: forward steps that still run after the first output spike of a time
+        step. Asynchronous schedules only.
+    reset_interval : int, optional
+        Time steps per sample: state is zeroed, and the next sample begins, before time step
+        t (from 1) wherever ``(t - 1) % reset_interval == reset_offset % reset_interval``.
+        None: never.
+    reset_offset : int
+        Phase of the resets; what runs before the first reset belongs to the first sample.
+    sample_ids : sequence of int, optional
+        Index of each sample in its data set or stream, the key of its random draws, used
+        again from the start when all are; 0, 1, 2, … by default.
+    name : str, optional
+
+    Attributes
+    ----------
+    inp : InPort
+        Spike counts, whole numbers >= 0.
+    out : OutPort
+        Output spikes, 0 or 1.
+    trace : OutPort, (3 + 2 * N,)
+        For recording: forward steps, synaptic operations and overflows of the time step,
+        then, for each neuron, ``fired_at`` and ``released_at`` of `Record`. Costs nothing
+        unless it is connected.
+    u, v : Var, (N,)
+        Current and voltage, 24-bit integers in membrane units.
+    spike_count : Var, (N,)
+        Spikes of each neuron since the start.
+    forward_steps, synops, overflows : Var, (1,)
+        Of the last time step, see `Record`.
+    total_forward_steps, total_synops, total_overflows : Var, (1,)
+        Since the start. Resets leave all counts alone; set them to begin anew.
+    reset : Var, (1,)
+        Set to 1 for a reset before the next time step; returns to 0 by itself.
+    graph : Graph
+    schedule : Schedule
+
+    Raises
+    ------
+    ValidationError
+        Any argument is outside what is described here. (Input values are checked as they
+        arrive: the process model raises `ExecutionError`.)
+    """
+
+    _runtime = None  # AbstractProcess.__del__ reads it even where __init__ refused
+
+    def __init__(
+        self,
+        net_config: str | os.PathLike[str] | Graph,
+        *,
+        input_shape: Sequence[int] | None = None,
+        schedule: Schedule | None = None,
+        stop_after: int | None = None,
+        reset_interval: int | None = None,
+        reset_offset: int = 0,
+        sample_ids: Sequence[int] | None = None,
+        name: str | None = None,
+    ) -> None:
+        if isinstance(net_config, Graph):
+            graph = net_config
+        else:
+            graph = load(net_config, None if input_shape is None else tuple(input_shape)[::-1])
+        schedule = graph.schedule or Momentum() if schedule is None else schedule
+        if not isinstance(schedule, Schedule):
+            raise ValidationError(
+                expected("Network", "schedule", "LayerSync, Random or Momentum", repr(schedule))
+            )
+        if reset_interval is not None:
+            reset_interval = _whole("reset_interval", reset_interval, 1)
+            reset_offset = _whole("reset_offset", reset_offset, 0) % reset_interval
+        stepper = Stepper(graph, schedule, check_stop_after(schedule, stop_after))
+        # Compiled code is loaded once, here: the processes that Lava forks inherit it.
+        stepper.step(np.zeros(int(np.prod(graph.input_shape)), np.int32))
+        super().__init__(
+            graph=graph,
+            stepper=stepper,
+            reset_interval=reset_interval,
+            reset_offset=reset_offset,
+            sample_ids=_check_sample_ids(sample_ids),
+            name=name,
+        )
+        self.graph = graph
+        self.schedule = schedule
+
+        num_neurons = graph.num_neurons
+        self.inp = InPort(shape=_input_port_shape(graph))
+        self.out = OutPort(shape=graph.out_shape[::-1])
+        self.trace = OutPort(shape=(3 + 2 * num_neurons,))
+        self.u = Var(shape=(num_neurons,), init=0)
+        self.v = Var(shape=(num_neurons,), init=0)
+        self.spike_count = Var(shape=(num_neurons,), init=0)
+        self.forward_steps = Var(shape=(1,), init=0)
+        self.synops = Var(shape=(1,), init=0)
+        self.overflows = Var(shape=(1,), init=0)
+        self.total_forward_steps = Var(shape=(1,), init=0)
+        self.total_synops = Var(shape=(1,), init=0)
+        self.total_overflows = Var(shape=(1,), init=0)
+        self.reset = Var(shape=(1,), init=0)
+
+    def __str__(self) -> str:
+        """The layer table, as netx prints it."""
+        rows = [_table_row(self.graph, p) for p in range(len(self))]
+        return "\n".join([_HEADER, *rows])
+
+    def __len__(self) -> int:
+        """Number of layers with neurons."""
+        return len(self.graph.populations)
+
+
+def _input_port_shape(graph: Graph) -> tuple[int, ...]:
+    """netx's: its input port is that of the first layer, and dense layers are flat."""
+    if all(isinstance(c, Dense) for c in graph.connections if c.source == INPUT):
+        return (int(np.prod(graph.input_shape)),)
+    return graph.input_shape[::-1]
+
+
+def _table_row(graph: Graph, population: int) -> str:
+    """One row: the population's shape and the first connection into it."""
+    connection = next((c for c in graph.connections if c.target == population), None)
+    channels, height, width = (*graph.populations[population].shape, 1, 1)[:3]
+    cells = [""] * 5
+    if isinstance(connection, Conv):
+        pairs = connection.weight.shape[2:], connection.stride, connection.padding
+        cells = [f"{x:2d},{y:2d}" for y, x in (*pairs, connection.dilation)]
+        cells.append(f"{connection.groups:5d}")
+    kind = {OneToOne: "Input", Conv: "Conv"}.get(type(connection), "Dense")
+    settings = "".join(f"{cell:5s}|" for cell in cells)
+    return f"|{kind:10s}|{width:5d}|{height:5d}|{channels:5d}|{settings}{'False':5s}|"
+
+
+def _whole(what: str, value: object, low: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ValidationError(expected("Network", what, f"an integer >= {low}", repr(value)))
+    return int(value)
+
+
+def _check_sample_ids(sample_ids: Sequence[int] | None) -> tuple[int, ...] | None:
+    if sample_ids is None:
+        return None
+    ids = tuple(_whole("sample_ids", i, 0) for i in sample_ids)
+    if not ids or max(ids) > _random.MAX_INDEX:
+        raise ValidationError(
+            expected("Network", "sample_ids", "at least one integer below 2**32", sample_ids)
+        )
+    return ids

@@ -1,0 +1,77 @@
+"""The fused Lava process equals the kernel and the golden cases, bit for bit."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import lava_async as la
+from lava_async._hdf5 import load
+from lava_async.errors import ProcessError
+from random_networks import graphs, inputs, schedules
+
+pytestmark = pytest.mark.timeout(120)
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def assert_lava_equals_kernel(graph, x, schedule, **options):
+    want = la.simulate(graph, x, schedule, **options)
+    got = la.simulate(graph, x, schedule, backend="lava", **options)
+    for field in dataclasses.fields(la.Record):
+        a, b = getattr(got, field.name), getattr(want, field.name)
+        if b is None:
+            assert a is None, field.name
+        else:
+            assert a.dtype == b.dtype and a.shape == b.shape, field.name
+            np.testing.assert_array_equal(a, b, err_msg=field.name)
+    return got
+
+
+@pytest.mark.parametrize("case", range(24))
+def test_golden_case(case):
+    golden = np.load(GOLDEN / f"case_{case:02d}.npz")
+    graph = load(GOLDEN / f"case_{case:02d}.net")
+    schedule = {"momentum": la.Momentum, "layer": la.LayerSync}[str(golden["schedule"])](
+        int(golden["group_size"])
+    )
+    stop_after = int(golden["stop_after"])
+    record = assert_lava_equals_kernel(
+        graph, golden["input"], schedule,
+        stop_after=None if stop_after < 0 else stop_after, trace=True,
+    )
+    np.testing.assert_array_equal(record.all_spikes, golden["all_spikes"])
+    np.testing.assert_array_equal(
+        record.spikes.reshape(golden["spikes"].shape), golden["spikes"]
+    )
+    np.testing.assert_array_equal(record.forward_steps, golden["forward_steps"])
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_random_networks(data):
+    graph = data.draw(graphs())
+    x = data.draw(inputs(graph))
+    schedule = data.draw(schedules())
+    options = {"trace": data.draw(st.booleans())}
+    if not isinstance(schedule, la.LayerSync):
+        options["stop_after"] = data.draw(st.sampled_from([None, 0, 2]))
+    ids = st.lists(st.integers(0, 2**32 - 1), min_size=len(x), max_size=len(x))
+    assert_lava_equals_kernel(graph, x, schedule, sample_ids=data.draw(ids), **options)
+
+
+def test_an_error_on_the_way_stops_everything(monkeypatch):
+    from lava_async._lava_batch import models
+
+    def fail(self):
+        raise ValueError("no more frames")
+
+    graph = load(GOLDEN / "case_01.net")
+    x = np.zeros((2, *graph.input_shape, 3), np.int64)
+    with monkeypatch.context() as patch:
+        patch.setattr(models.PyBatchModel, "run_spk", fail)
+        with pytest.raises(ProcessError, match=r"\(Batch\): ValueError: no more frames"):
+            la.simulate(graph, x, backend="lava")
+    assert_lava_equals_kernel(graph, x, la.Momentum(8))

@@ -20,8 +20,10 @@ from types import ModuleType
 from typing import NamedTuple
 
 import numba
+import numba.extending
 import numpy as np
 import numpy.typing as npt
+from numba import types
 
 from lava_async import _dynamics as dyn
 from lava_async import _random
@@ -43,7 +45,8 @@ _uniform53 = _jit(_random.uniform53)
 _DENSE, _ONE_TO_ONE, _CONV = range(3)
 _MOMENTUM, _NOISY_MOMENTUM, _RANDOM = range(3)
 _SHIFT = dyn.STATE_SHIFT
-_BLOCK = 64  # entries of a frame that are skipped at once
+_LAST_NEURON = (1 << 32) - 1
+_FIRE_BLOCK = 16  # neurons that are skipped at once, if none is above threshold
 _SCHEDULE_PURPOSE = np.uint64(int(_random.Purpose.SCHEDULE) << 24)
 
 
@@ -87,9 +90,9 @@ class _State(NamedTuple):
     fired: npt.NDArray[np.int32]  # (N,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) -1: not in this time step (non-refractory)
     released_at: npt.NDArray[np.int32]  # (N,)
-    pool: npt.NDArray[np.int32]  # (N,)
-    momentum: npt.NDArray[np.int64]  # (N,) of each place in the pool
-    key: npt.NDArray[np.float64]  # (N,) rank of each place in the pool
+    pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `_spike`
+    key: npt.NDArray[np.float64]  # (N,) drawn rank of each place in the pool
+    group: npt.NDArray[np.int32]  # (N,) neurons whose spikes are released now
     count: npt.NDArray[np.int64]  # (7,) see the names below
 
 
@@ -181,14 +184,48 @@ def _new_state(num_neurons, num_populations):
         np.zeros(num_neurons, np.int32),
         np.full(num_neurons, -1, np.int32),
         np.full(num_neurons, -1, np.int32),
-        np.zeros(num_neurons, np.int32),
         np.zeros(num_neurons, np.int64),
         np.zeros(num_neurons, np.float64),
+        np.zeros(num_neurons, np.int32),
         np.zeros(7, np.int64),
     )
 
 
+@numba.extending.intrinsic
+def _borrow(typing_context, array):
+    """The same array without reference counting, while the caller keeps it alive.
+
+    Numba counts at each use, atomically; on a few neurons that takes longer than the work,
+    and threads that count the same arrays slow each other.
+    """
+
+    def generate(context, builder, signature, arguments):
+        same = context.make_array(array)(context, builder, arguments[0])
+        same.meminfo = context.get_constant_null(types.MemInfoPointer(types.voidptr))
+        return same._getvalue()
+
+    return array(array), generate
+
+
 @_jit
+def _borrow_net(net):
+    return _Net(
+        _borrow(net.start), _borrow(net.order), _borrow(net.population), _borrow(net.i_decay),
+        _borrow(net.v_decay), _borrow(net.threshold), _borrow(net.bias), _borrow(net.first),
+        _borrow(net.wiring), _borrow(net.weight), net.output,
+    )  # fmt: skip
+
+
+@_jit
+def _borrow_state(s):
+    return _State(
+        _borrow(s.u), _borrow(s.v), _borrow(s.current), _borrow(s.hit), _borrow(s.hits),
+        _borrow(s.swept), _borrow(s.fired), _borrow(s.fired_at), _borrow(s.released_at),
+        _borrow(s.pool), _borrow(s.key), _borrow(s.group), _borrow(s.count),
+    )  # fmt: skip
+
+
+@_inline
 def _begin(s):
     """Forget the spikes of the time step before. The scratch space is clean otherwise."""
     for i in range(s.count[_FIRED]):
@@ -266,7 +303,7 @@ def _deliver_sparse(row, weight, current, hit, hits, count, source, times):
     return 1
 
 
-@_jit
+@_inline
 def _deliver_input(net, s, index, times):
     """Deliver the events of an input frame."""
     wiring, weight, current, count = net.wiring, net.weight, s.current, s.count
@@ -284,7 +321,7 @@ def _deliver_input(net, s, index, times):
     count[_SYNOPS] += synops
 
 
-@_jit
+@_inline
 def _deliver_spikes(net, s, neurons):
     """Deliver one spike of each of these neurons."""
     wiring, weight, start, first = net.wiring, net.weight, net.start, net.first
@@ -305,7 +342,7 @@ def _deliver_spikes(net, s, neurons):
     count[_SYNOPS] += synops
 
 
-@_jit
+@_inline
 def _forget_reached(s):
     for i in range(s.count[_HITS]):
         s.hit[s.hits[i]] = 0
@@ -316,59 +353,65 @@ def _forget_reached(s):
 # ---------------------------------------------------------------- the pool
 
 
-@_jit
-def _before(pool, momentum, a, b):
-    """Whether the spike at place a of the heap is released before the one at b."""
-    if momentum[a] != momentum[b]:
-        return momentum[a] > momentum[b]
-    return pool[a] < pool[b]
-
-
-@_jit
-def _swap(pool, rank, a, b):
-    pool[a], pool[b] = pool[b], pool[a]
-    rank[a], rank[b] = rank[b], rank[a]
+@_inline
+def _spike(neuron, momentum):
+    """A spike as one number: the higher is released first, of equal momentum the lower index."""
+    return (np.int64(momentum) << 32) | (_LAST_NEURON - np.int64(neuron))
 
 
 @_inline
-def _push(pool, momentum, count, n, value, heap):
+def _neuron(spike):
+    return _LAST_NEURON - (spike & _LAST_NEURON)
+
+
+@_inline
+def _momentum(spike):
+    return spike >> 32
+
+
+@_inline
+def _push(pool, count, spike, heap):
     """A fired spike enters the pool: the end of a list, or its place in a heap."""
     i = count[_POOLED]
-    pool[i] = n
-    momentum[i] = value
     count[_POOLED] += 1
     if heap:
-        while i > 0 and _before(pool, momentum, i, (i - 1) // 2):
-            _swap(pool, momentum, i, (i - 1) // 2)
-            i = (i - 1) // 2
+        while i > 0 and pool[(i - 1) >> 1] < spike:
+            pool[i] = pool[(i - 1) >> 1]
+            i = (i - 1) >> 1
+    pool[i] = spike
 
 
-@_jit
-def _pop(pool, momentum, count):
+@_inline
+def _pop(pool, count):
     """Move the first spike of the heap behind its end."""
     last = count[_POOLED] - 1
-    _swap(pool, momentum, 0, last)
     count[_POOLED] = last
+    first, moved = pool[0], pool[last]
+    pool[last] = -1  # below every spike, and in reach as the sibling of the last one
     i = 0
     while True:
         child = 2 * i + 1
         if child >= last:
-            return
-        if child + 1 < last and _before(pool, momentum, child + 1, child):
-            child += 1
-        if not _before(pool, momentum, child, i):
-            return
-        _swap(pool, momentum, i, child)
+            break
+        child += pool[child + 1] > pool[child]  # without a branch, which could not be predicted
+        if pool[child] <= moved:
+            break
+        pool[i] = pool[child]
         i = child
+    pool[i] = moved
+    pool[last] = first
 
 
 @_jit
-def _ahead(key_a, neuron_a, key_b, neuron_b):
-    return key_a > key_b or (key_a == key_b and neuron_a < neuron_b)
+def _ahead(key_a, spike_a, key_b, spike_b):
+    """By key; of equal ones the lower index, which is the higher remainder of the spike."""
+    if key_a != key_b:
+        return key_a > key_b
+    return (spike_a & _LAST_NEURON) > (spike_b & _LAST_NEURON)
 
 
 @_jit
-def _select_last(pool, momentum, key, length, size):
+def _select_last(pool, key, length, size):
     """Partition the pool so that its ``size`` first-ranked spikes stand at its end.
 
     Quickselect on (key descending, neuron ascending); that order is strict, so the chosen
@@ -386,8 +429,8 @@ def _select_last(pool, momentum, key, length, size):
             while _ahead(key[j], pool[j], pivot_key, pivot):
                 j -= 1
             if i <= j:
-                _swap(pool, key, i, j)
-                momentum[i], momentum[j] = momentum[j], momentum[i]
+                pool[i], pool[j] = pool[j], pool[i]
+                key[i], key[j] = key[j], key[i]
                 i += 1
                 j -= 1
         if cut <= j:
@@ -401,20 +444,20 @@ def _select_last(pool, momentum, key, length, size):
 @_jit
 def _rank(net, plan, s, sample, time_step, forward_step):
     """Draw the keys of all pooled spikes."""
-    pool, momentum, key, population = s.pool, s.momentum, s.key, net.population
+    pool, key, population = s.pool, s.key, net.population
     counter1 = np.uint64(forward_step) | _SCHEDULE_PURPOSE
     for i in range(s.count[_POOLED]):
-        n = pool[i]
+        n = _neuron(pool[i])
         word0, word1, _, _ = _philox4x32(
             np.uint64(n), counter1, np.uint64(time_step), np.uint64(sample), plan.key0, plan.key1
         )
         if plan.kind == _RANDOM:
             key[i] = _uniform53(word0, word1)
         else:
-            key[i] = momentum[i] + plan.amplitude[population[n]] * _uniform24(word0)
+            key[i] = _momentum(pool[i]) + plan.amplitude[population[n]] * _uniform24(word0)
 
 
-@_jit
+@_inline
 def _take_group(net, plan, s, sample, time_step, forward_step):
     """Remove min(F, |pool|) spikes; they stand behind the end of the pool. Returns how many."""
     length = s.count[_POOLED]
@@ -423,10 +466,10 @@ def _take_group(net, plan, s, sample, time_step, forward_step):
         s.count[_POOLED] = 0
     elif plan.kind == _MOMENTUM:
         for _ in range(size):
-            _pop(s.pool, s.momentum, s.count)
+            _pop(s.pool, s.count)
     else:
         _rank(net, plan, s, sample, time_step, forward_step)
-        _select_last(s.pool, s.momentum, s.key, length, size)
+        _select_last(s.pool, s.key, length, size)
         s.count[_POOLED] -= size
     return size
 
@@ -434,15 +477,20 @@ def _take_group(net, plan, s, sample, time_step, forward_step):
 # ---------------------------------------------------------------- time steps
 
 
+# Index ranges are unsigned, because an index that might be negative would be checked in each
+# turn; and there are no slices, because those count references to shared arrays. So these
+# loops become vector code.
+
+
 @_jit
-def _begin_range(u, v, current, bias, i_decay, v_decay):
+def _begin_range(start, stop, u, v, current, bias, i_decay, v_decay):
     """Boundary and first integration of a population's neurons. Returns the overflows.
 
     Leaves in ``current`` the sum that arrived, or 1 for a neuron touched by its residual
     alone: not 0 means touched.
     """
     overflows = 0
-    for n in range(len(u)):
+    for n in range(np.uint64(start), np.uint64(stop)):
         i = _decay(u[n], i_decay)
         residual = i + bias[n]
         volt = _decay(v[n], v_decay) + residual
@@ -461,11 +509,11 @@ def _begin_range(u, v, current, bias, i_decay, v_decay):
     return overflows
 
 
-@_jit
-def _integrate_range(u, v, current, fired_at):
+@_inline
+def _integrate_range(start, stop, u, v, current, fired_at):
     """Integrate the currents that wait for a population's neurons. Returns the overflows."""
     overflows = 0
-    for n in range(len(u)):
+    for n in range(np.uint64(start), np.uint64(stop)):
         arriving = np.int64(current[n]) << _SHIFT
         i = u[n] + arriving
         wrapped = _wrap_current(i)
@@ -478,21 +526,23 @@ def _integrate_range(u, v, current, fired_at):
     return overflows
 
 
-@_jit
-def _fire_range(net, heap, s, p, forward_step):
+@_inline
+def _fire_range(
+    start, stop, threshold, is_output, forward_step, heap, v, current, fired, fired_at, pool, count
+):
     """Fire the touched, non-refractory neurons of a population above threshold."""
-    start, stop = net.start[p], net.start[p + 1]
-    threshold, is_output = net.threshold[p], p == net.output
-    v, current, fired_at = s.v[start:stop], s.current[start:stop], s.fired_at[start:stop]
-    above = 0  # most evaluations fire nobody; this loop becomes vector code
-    for n in range(len(v)):
-        above += v[n] > threshold
-    if above:
-        for n in range(len(v)):
-            if v[n] > threshold and current[n] != 0 and fired_at[n] < 0:
-                _push(s.pool, s.momentum, s.count, start + n, v[n], heap)
-                _fire(start + n, forward_step, is_output, s.v, s.fired, s.fired_at, s.count)
-    current[:] = 0
+    for low in range(start, stop, _FIRE_BLOCK):
+        high = min(low + _FIRE_BLOCK, stop)
+        above = 0
+        for n in range(np.uint64(low), np.uint64(high)):
+            above += v[n] > threshold
+        if above:
+            for n in range(low, high):
+                if v[n] > threshold and current[n] != 0 and fired_at[n] < 0:
+                    _push(pool, count, _spike(n, v[n]), heap)
+                    _fire(n, forward_step, is_output, v, fired, fired_at, count)
+    for n in range(np.uint64(start), np.uint64(stop)):
+        current[n] = 0
 
 
 @_inline
@@ -506,30 +556,34 @@ def _fire(n, forward_step, is_output, v, fired, fired_at, count):
         count[_FIRST_OUTPUT] = forward_step
 
 
-@_jit
-def _first_evaluation(net, heap, s):
-    """Boundary, the input's current, and who fires on them."""
-    for p in range(len(net.order)):
-        here = slice(net.start[p], net.start[p + 1])
-        s.count[_OVERFLOWS] += _begin_range(
-            s.u[here], s.v[here], s.current[here], net.bias[here], net.i_decay[p], net.v_decay[p]
-        )
-        _fire_range(net, heap, s, p, 0)
+@_inline
+def _begin_population(net, s, p, forward_steps, heap):
+    """Boundary, the current that waits, and who fires on them."""
+    start, stop = net.start[p], net.start[p + 1]
+    s.count[_OVERFLOWS] += _begin_range(
+        start, stop, s.u, s.v, s.current, net.bias, net.i_decay[p], net.v_decay[p]
+    )
+    _fire_range(
+        start, stop, net.threshold[p], p == net.output, forward_steps, heap, s.v, s.current,
+        s.fired, s.fired_at, s.pool, s.count,
+    )  # fmt: skip
 
 
-@_jit
+@_inline
 def _evaluate_reached(net, heap, s, forward_step):
     """Evaluate every neuron that may have received a current."""
-    count, hit, hits = s.count, s.hit, s.hits
-    for p in range(len(net.order)):
-        if s.swept[p]:
-            s.swept[p] = 0
-            here = slice(net.start[p], net.start[p + 1])
-            count[_OVERFLOWS] += _integrate_range(
-                s.u[here], s.v[here], s.current[here], s.fired_at[here]
-            )
-            _fire_range(net, heap, s, p, forward_step)
     u, v, current, fired, fired_at = s.u, s.v, s.current, s.fired, s.fired_at
+    pool, count, swept, hit, hits = s.pool, s.count, s.swept, s.hit, s.hits
+    first, thresholds, population = net.start, net.threshold, net.population
+    for p in range(len(swept)):
+        if swept[p]:
+            swept[p] = 0
+            start, stop = first[p], first[p + 1]
+            count[_OVERFLOWS] += _integrate_range(start, stop, u, v, current, fired_at)
+            _fire_range(
+                start, stop, thresholds[p], p == net.output, forward_step, heap, v, current,
+                fired, fired_at, pool, count,
+            )  # fmt: skip
     for j in range(count[_HITS]):
         n = hits[j]
         hit[n] = 0
@@ -547,9 +601,9 @@ def _evaluate_reached(net, heap, s, forward_step):
         clipped = _clip_voltage(volt)
         count[_OVERFLOWS] += clipped != volt
         v[n] = clipped
-        p = net.population[n]
-        if clipped > net.threshold[p]:
-            _push(s.pool, s.momentum, count, n, clipped, heap)
+        p = population[n]
+        if clipped > thresholds[p]:
+            _push(pool, count, _spike(n, clipped), heap)
             _fire(n, forward_step, p == net.output, v, fired, fired_at, count)
     count[_HITS] = 0
 
@@ -561,7 +615,8 @@ def _async_step(net, plan, s, index, times, sample, time_step):
     _begin(s)
     _deliver_input(net, s, index, times)
     _forget_reached(s)  # every neuron decays now anyway
-    _first_evaluation(net, heap, s)
+    for p in range(len(net.order)):
+        _begin_population(net, s, p, 0, heap)
     forward_step = 0
     while s.count[_POOLED] > 0:
         if plan.stop_after >= 0 and s.count[_FIRST_OUTPUT] >= 0 and (
@@ -569,8 +624,10 @@ def _async_step(net, plan, s, index, times, sample, time_step):
         ):
             break
         size = _take_group(net, plan, s, sample, time_step, forward_step)
-        group = s.pool[s.count[_POOLED] : s.count[_POOLED] + size]
-        for n in group:
+        group = s.group[:size]
+        for i in range(size):
+            n = _neuron(s.pool[s.count[_POOLED] + i])
+            group[i] = n
             s.released_at[n] = forward_step
         _deliver_spikes(net, s, group)
         forward_step += 1
@@ -591,11 +648,7 @@ def _layer_step(net, plan, s, index, times):
     forward_steps = 0
     for p in net.order:
         first_fired = count[_FIRED]
-        here = slice(net.start[p], net.start[p + 1])
-        count[_OVERFLOWS] += _begin_range(
-            s.u[here], s.v[here], s.current[here], net.bias[here], net.i_decay[p], net.v_decay[p]
-        )
-        _fire_range(net, False, s, p, forward_steps)
+        _begin_population(net, s, p, forward_steps, False)
         spikes = count[_FIRED] - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
         _deliver_spikes(net, s, fired[first_fired : count[_FIRED]])
@@ -625,17 +678,10 @@ def _events(frames):
     flat = frames.reshape(num_inputs * num_steps)
     where = np.empty(len(flat), np.int32)
     found = 0
-    for low in range(0, len(flat), _BLOCK):
-        # Most blocks are empty; this loop becomes vector code.
-        block = flat[low : low + _BLOCK]
-        any_event = block[0]
-        for i in range(len(block)):
-            any_event |= block[i]
-        if any_event:
-            for i in range(len(block)):
-                if block[i]:
-                    where[found] = low + i
-                    found += 1
+    for i in range(len(flat)):
+        # Without a branch: whether an entry is 0 is hard to predict.
+        where[found] = i
+        found += flat[i] != 0
     where = where[:found]
     begin = np.zeros(num_steps + 1, np.int64)
     for i in where:
@@ -658,8 +704,10 @@ def _any_samples(
     net, plan, frames, sample_ids, low, high, spikes, numbers, trace, fired_at, released_at
 ):
     """Run samples low..high of a batch; see `run` for the arrays."""
+    net = _borrow_net(net)
     for b in range(low, high):
-        s = _new_state(len(net.population), len(net.order))
+        own = _new_state(len(net.population), len(net.order))
+        s = _borrow_state(own)
         begin, index, times = _events(frames[b])
         for t in range(frames.shape[-1]):
             here = slice(begin[t], begin[t + 1])
@@ -699,7 +747,7 @@ def _entry_points(sources: str):
     @numba.njit(cache=True, nogil=True)
     def step(net, plan, s, index, times, sample, time_step):
         if sources != "":
-            _any_step(net, plan, s, index, times, sample, time_step)
+            _any_step(_borrow_net(net), plan, _borrow_state(s), index, times, sample, time_step)
 
     return run_samples, step
 

@@ -1,0 +1,91 @@
+"""What is printed where: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+
+def note(message: str) -> None:
+    """One line for the human at the terminal."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def fail(status: int, message: str) -> int:
+    """Print the one line of a failure; returns ``status``."""
+    note(f"lava-async: {' '.join(message.split())}")
+    return status
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """The one JSON document on stdout."""
+    print(json.dumps(document, indent=2))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """For imports that print: SLAYER's tell of toolboxes that nobody asked for."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        yield
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout; columns of numbers are aligned to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for place, column in enumerate(columns):
+        numbers = all(row[place].replace(".", "").isdigit() for row in rows)
+        table.add_column(column, justify="right" if numbers else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+@contextlib.contextmanager
+def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
+    """A progress bar on stderr, if that is a terminal.
+
+    Yields ``advance(done=1, text=None)``, which adds finished work and may change the text.
+    """
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda done=1, text=None: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    # Without redirection: Lava forks, and a child must not wait for the console's lock.
+    bar = Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with bar:
+        task = bar.add_task(description, total=total)
+
+        def advance(done: int = 1, text: str | None = None) -> None:
+            bar.update(task, advance=done, description=text)
+
+        yield advance

@@ -1,0 +1,131 @@
+"""Checking what is read and what would be overwritten.
+
+A file is read only once its header and size are known to agree, so that a damaged one can
+neither hang us nor take all memory.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tokenize
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lava_async._graph import Graph
+from lava_async._simulate import check_input
+from lava_async.errors import FileFormatError, ValidationError, expected
+
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def read_array(path: Path) -> npt.NDArray[Any]:
+    """A plain numeric array from a ``.npy`` file.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, not a regular file, not in NumPy's format, truncated, longer
+        than its header says, or holds anything but integers, booleans or floats.
+    """
+    where = str(path)
+    if not path.exists():
+        raise FileFormatError(expected(where, "input", "an existing .npy file", "no such file"))
+    # A pipe or a device could keep us waiting for ever.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise FileFormatError(expected(where, "input", "a regular .npy file", "something else"))
+    with path.open("rb") as file:
+        shape, dtype = _read_header(where, file)
+        if dtype.hasobject or dtype.kind not in "biuf":
+            raise FileFormatError(
+                expected(where, "dtype", "integers, booleans or floats", _brief(dtype))
+            )
+        count = 1
+        for n in shape:  # Python's integers: a header may claim more than 64 bits hold
+            count *= n
+        if min(shape, default=1) < 0 or count == 0:
+            raise FileFormatError(
+                expected(where, "shape", "at least one in every dimension", _brief(shape))
+            )
+        size = os.fstat(file.fileno()).st_size - file.tell()
+        if size != count * dtype.itemsize:
+            raise FileFormatError(
+                expected(where, "bytes of data", _brief(count * dtype.itemsize), size)
+            )
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def read_input(path: Path, graph: Graph) -> npt.NDArray[np.integer]:
+    """Input spikes for a network, (B, *input_shape, T), from a ``.npy`` file.
+
+    Raises
+    ------
+    ValidationError
+        As `read_array` and `check_input` do; the message starts with the path.
+    """
+    array = read_array(path)
+    try:
+        return check_input(graph, array)
+    except ValidationError as error:
+        raise ValidationError(f"{path}: {error}") from error
+
+
+def _read_header(where: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    try:
+        version = np.lib.format.read_magic(file)
+    except ValueError:
+        raise FileFormatError(
+            expected(where, "file format", "NumPy's .npy", "another or an empty file")
+        ) from None
+    if version not in _HEADERS:
+        raise FileFormatError(expected(where, ".npy version", "1.0 or 2.0", version))
+    try:
+        shape, _, dtype = _HEADERS[version](file)
+        return shape, dtype
+    # NumPy evaluates the header as Python text: damage shows in as many ways.
+    except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError,
+            MemoryError, KeyError) as error:
+        raise FileFormatError(
+            expected(where, ".npy header", "shape, dtype and order", _brief(error))
+        ) from None
+
+
+def _brief(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def check_output(path: Path, force: bool = False, inputs: tuple[Path, ...] = ()) -> None:
+    """Refuse an output file that cannot be written or would overwrite something.
+
+    Parameters
+    ----------
+    path : Path
+    force : bool
+        Allow to replace an existing regular file.
+    inputs : tuple of Path
+        Files that must not be replaced even so.
+    """
+    where = f"output {path}"
+    folder = path.parent
+    if not folder.is_dir():
+        raise ValidationError(expected(where, "folder", "an existing folder", folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValidationError(expected(where, "folder", "a writable folder", folder))
+    if not os.path.lexists(path):
+        return
+    if not path.is_file():
+        raise ValidationError(expected(where, "path", "a file", "something else at this place"))
+    if any(other.exists() and path.samefile(other) for other in inputs):
+        raise ValidationError(expected(where, "file", "another than the input files", path))
+    if not force:
+        raise ValidationError(
+            expected(where, "file", "a new file, or --force", "an existing one; left as it is")
+        )

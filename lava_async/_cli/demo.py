@@ -1,0 +1,68 @@
+"""``lava-async demo``: the main job on the embedded data set, end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lava_async._cli import _options as options
+from lava_async._cli._console import print_json, print_table, progress, quiet
+from lava_async._cli.train import DEFAULT_EPOCHS, results_folder
+
+DEFAULT_FOLDER = "lava-async-demo"
+
+
+def demo(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help=f"A new or empty folder for the report; {DEFAULT_FOLDER} by default, with a "
+            "number if that is taken.",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int, typer.Option("--epochs", min=1, help="Epochs of either training.")
+    ] = DEFAULT_EPOCHS,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="S", help="Seed of weights, order and dropout.")
+    ] = 0,
+    json: options.JsonOption = False,
+) -> None:
+    """Train, export and run in Lava on the digits, end to end.
+
+    Trains the same network layer-synchronized and asynchronously (momentum, F = 8), runs
+    both in both ways on the test digits, checks that trainer and Lava give the same spikes,
+    and writes a report with figures.
+
+    \b
+    Examples:
+      lava-async demo
+      lava-async demo --out report --seed 1
+    """
+    with quiet():
+        from lava_async._cli import _demo  # loads torch and SLAYER
+    from lava_async._report import COLUMNS
+
+    folder = _free_folder(Path(DEFAULT_FOLDER)) if out is None else out
+    with results_folder(folder), progress("starting", 2 * epochs) as advance:
+        result = _demo.compare(folder, epochs, seed, on_epoch=lambda text: advance(text=text))
+    if json:
+        print_json({"out": str(folder), **result.document})
+        return
+    print_table(COLUMNS, result.rows)
+    for line in (*result.findings, f"report: {folder / 'report.md'}"):
+        print(line)
+
+
+def _free_folder(path: Path) -> Path:
+    """The path, or with the first number that makes it new."""
+    free, number = path, 1
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free

@@ -1,0 +1,119 @@
+"""``lava-async run``: simulate a network on an input file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from lava_async import metrics
+from lava_async._cli import _options as options
+from lava_async._cli._console import note, print_json, progress
+from lava_async._cli._files import check_output, read_input
+from lava_async._files import atomic_path
+from lava_async._graph import Graph
+from lava_async._record import Record
+from lava_async._schedule import Schedule
+from lava_async._simulate import simulate
+from lava_async._verify import ARRAYS
+
+_CHUNK = 256  # samples per call: often enough for a progress bar and for Ctrl-C
+
+
+def run(
+    net: options.NetArgument,
+    input_file: options.InputArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="OUT.npz", help="Where to write.")],
+    schedule: options.ScheduleOption = None,
+    group_size: options.GroupSizeOption = None,
+    noise: options.NoiseOption = None,
+    stop_after: options.StopAfterOption = None,
+    seed: options.SeedOption = None,
+    backend: Annotated[
+        options.BackendName, typer.Option("--backend", help="What executes the network.")
+    ] = options.BackendName.kernel,
+    force: options.ForceOption = False,
+    input_shape: options.InputShapeOption = None,
+    json: options.JsonOption = False,
+) -> None:
+    """Run a network on an input file and write what it did.
+
+    OUT.npz holds spikes (B, *out_shape, T), all_spikes (B, N, T), output_steps
+    (B, *out_shape, T), and forward_steps, synops and overflows (B, T). Schedule and group
+    size default to what NET.net records, else momentum with F = 8.
+
+    \b
+    Examples:
+      lava-async run network.net input.npy --out result.npz
+      lava-async run network.net input.npy --out first.npz --schedule random --group-size 4 --seed 7
+      lava-async run network.net input.npy --out early.npz --stop-after 2 --backend lava
+    """
+    check_output(out, force, inputs=(net, input_file))
+    graph = options.load_network(net, input_shape)
+    x = read_input(input_file, graph)
+    chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
+    record = simulate_in_chunks(graph, x, chosen, backend.value, stop_after)
+    with atomic_path(out) as path, path.open("wb") as file:
+        np.savez_compressed(file, **{name: getattr(record, name) for name in ARRAYS})
+    note(f"schedule: {source}")
+    summary = _summarise(record)
+    if json:
+        settings = {"schedule": chosen.to_dict(), "stop_after": stop_after}
+        print_json({"out": str(out), "backend": backend.value, **settings, **summary})
+    else:
+        samples, steps = summary["samples"], summary["time_steps"]
+        print(
+            f"{out}: {samples} sample{'s' * (samples != 1)} of {steps} time "
+            f"step{'s' * (steps != 1)}; {summary['spikes_per_sample']:.1f} spikes, "
+            f"{summary['forward_steps_per_sample']:.1f} forward steps, "
+            f"{summary['synops_per_sample']:.0f} synaptic operations a sample; "
+            f"{summary['overflows']} overflows"
+        )
+
+
+def simulate_in_chunks(
+    graph: Graph,
+    x: npt.NDArray[np.integer],
+    schedule: Schedule,
+    backend: str = "kernel",
+    stop_after: int | None = None,
+) -> Record:
+    """`simulate` with a progress bar, a part of the samples at a time.
+
+    The result does not depend on the parts. Lava gets all samples at once, as each call
+    starts a runtime.
+    """
+    size = len(x) if backend == "lava" else _CHUNK
+    starts = range(0, len(x), size)
+    records = []
+    with progress(f"{backend}: samples", len(x) if len(starts) > 1 else 0) as advance:
+        for start in starts:
+            part = x[start : start + size]
+            ids = np.arange(start, start + len(part))
+            records.append(
+                simulate(
+                    graph, part, schedule,
+                    backend=backend, stop_after=stop_after, sample_ids=ids,
+                )
+            )
+            advance(len(part))
+    joined = {a: np.concatenate([getattr(r, a) for r in records]) for a in ARRAYS}
+    return Record(**joined)
+
+
+def _summarise(record: Record) -> dict[str, Any]:
+    """Plain numbers about a record."""
+    samples, neurons, steps = record.all_spikes.shape
+    return {
+        "samples": samples,
+        "neurons": neurons,
+        "time_steps": steps,
+        "spikes_per_sample": float(metrics.spikes_per_sample(record).mean()),
+        "spike_density": float(metrics.spike_density(record).mean()),
+        "forward_steps_per_sample": int(record.forward_steps.sum()) / samples,
+        "synops_per_sample": int(record.synops.sum()) / samples,
+        "overflows": int(record.overflows.sum()),
+    }

@@ -1,0 +1,175 @@
+"""``lava-async train``: train the digits network, layered or unlayered."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lava_async._cli import _options as options
+from lava_async._cli._console import note, print_json, progress, quiet
+from lava_async._cli._data import DataName, DataOption
+from lava_async._schedule import Schedule
+from lava_async.errors import ValidationError, expected
+
+if TYPE_CHECKING:
+    from lava_async._cli._training import Settings
+
+DEFAULT_EPOCHS = 15  # the recipe's own; torch would have to be loaded to look it up
+
+
+class Method(str, enum.Enum):
+    """How gradients flow."""
+
+    layered = "layered"
+    unlayered = "unlayered"
+
+
+def train(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="A new or empty folder for results.")
+    ],
+    method: Annotated[
+        Method | None,
+        typer.Option(
+            "--method",
+            help="Layer-synchronized or unlayered backprop; unlayered by default.",
+            show_default=False,
+        ),
+    ] = None,
+    schedule: options.ScheduleOption = None,
+    group_size: options.GroupSizeOption = None,
+    noise: options.NoiseOption = None,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            "--epochs",
+            min=1,
+            help="Epochs in all, those before --resume included; the learning rate is planned "
+            f"for {DEFAULT_EPOCHS}.",
+        ),
+    ] = DEFAULT_EPOCHS,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="S",
+            help="Seed of weights, order, dropout and schedule; 0 by default.",
+            show_default=False,
+        ),
+    ] = None,
+    data: DataOption = DataName.digits,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in FOLDER.")
+    ] = False,
+    json: options.JsonOption = False,
+) -> None:
+    """Train a network and export it for Lava.
+
+    FOLDER gets network.pt (the checkpoint), network.net (for run, verify and Lava) and
+    metrics.json, all of them after each epoch. --resume continues to the same bits as
+    training without a break.
+
+    \b
+    Examples:
+      lava-async train --out digits
+      lava-async train --out layered --method layered --epochs 10
+      lava-async train --out digits --resume --epochs 30
+    """
+    with quiet():
+        from lava_async._cli import _training  # loads torch and SLAYER
+
+    with results_folder(out, resume):
+        if resume:
+            training = _training.Training.resume(out)
+            given = {
+                "method": method and method.value,
+                "scheduler": schedule and schedule.value,
+                "group_size": group_size,
+                "noise": noise,
+                "seed": seed,
+                "data": data.value,
+            }
+            _check_agreement(out, training.settings, given)
+        else:
+            chosen = _choose_schedule(method, schedule, group_size, noise, seed)
+            settings = _training.Settings(data.value, chosen, 0 if seed is None else seed)
+            training = _training.Training(settings)
+        left = max(epochs - training.epoch, 0)
+        with progress(f"{training.settings.method}: starting", left) as advance:
+            training.run(epochs, out, on_epoch=lambda text: advance(text=text))
+    last = training.history[-1]
+    if json:
+        print_json({"out": str(out), **training.settings.to_dict(), **last})
+        return
+    if not left:
+        note(f"nothing to do: {out} has {training.epoch} epochs already")
+    print(f"{out}: {training.settings.method}, {_training.describe(last)}")
+
+
+def _choose_schedule(
+    method: Method | None,
+    name: options.ScheduleName | None,
+    group_size: int | None,
+    noise: float | None,
+    seed: int | None,
+) -> Schedule:
+    layer = options.ScheduleName.layer
+    if name is None:
+        name = layer if method is Method.layered else options.ScheduleName.momentum
+    if method is not None and (method is Method.layered) != (name is layer):
+        wanted = "layer" if method is Method.layered else "random or momentum"
+        raise ValidationError(
+            expected("--schedule", f"schedule for {method.value} training", wanted, name.value)
+        )
+    # The layered schedule draws nothing; the seed is for weights and order all the same.
+    drawn = None if name is layer else seed
+    return options.choose_schedule(None, name, group_size, noise, drawn)[0]
+
+
+def _check_agreement(folder: Path, settings: Settings, given: dict[str, Any]) -> None:
+    """Refuse options that contradict what the checkpoint was trained with."""
+    recorded = {**settings.schedule.to_dict(), **settings.to_dict()}
+    for name, value in given.items():
+        if value is not None and value != recorded.get(name):
+            raise ValidationError(
+                expected(
+                    f"{folder}: --resume", name.replace("_", "-"),
+                    f"{recorded.get(name)}, as in the checkpoint", value,
+                )
+            )
+
+
+@contextlib.contextmanager
+def results_folder(path: Path, resume: bool = False) -> Iterator[None]:
+    """A folder for results that holds nothing yet; removed again if nothing was written.
+
+    Raises
+    ------
+    ValidationError
+        The folder cannot be made, or there is something in it (without ``resume``).
+    """
+    where = f"output {path}"
+    if path.exists() and not path.is_dir():
+        raise ValidationError(expected(where, "path", "a folder", "a file"))
+    if not path.absolute().parent.is_dir():
+        raise ValidationError(expected(where, "folder", "an existing folder", path.parent))
+    if resume and not path.exists():
+        raise ValidationError(expected(where, "folder to resume", "an existing folder", "none"))
+    existed = path.exists()
+    if existed and not resume and any(path.iterdir()):
+        raise ValidationError(
+            expected(where, "folder", "a new or empty folder", "one with files; left as it is")
+        )
+    path.mkdir(exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            with contextlib.suppress(OSError):  # not empty: a checkpoint is worth keeping
+                path.rmdir()
+        raise

@@ -1,0 +1,11 @@
+"""Training: SLAYER networks under any schedule, with unlayered backprop.
+
+>>> from lava_async import slayer as async_slayer
+>>> net = async_slayer.Network(blocks, schedule=la.Momentum(8))
+>>> spikes = net(x)
+"""
+
+from lava_async.slayer.network import Network as Network
+from lava_async.slayer.unlayered import Carried as Carried
+
+__all__ = ["Carried", "Network"]

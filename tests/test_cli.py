@@ -1,0 +1,370 @@
+"""``lava-async``: run and verify, their output, and what starting them loads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import lava_async as la
+from lava_async._cli import main
+from lava_async._hdf5 import load
+from lava_async._verify import ARRAYS, Difference, first_difference, verify
+from lava_async.errors import ExecutionError, ValidationError
+from net_files import conv, dense, flatten, neuron, write_net
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A current folder with a network of two layers, once with a schedule, and an input."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    layers = [
+        dense(2 * rng.integers(-30, 60, (20, 6)), neuron(threshold=60)),
+        dense(2 * rng.integers(-20, 30, (8, 20)), neuron(i_decay=4096, threshold=60)),
+    ]
+    write_net(tmp_path / "network.net", layers)
+    write_net(tmp_path / "recorded.net", layers, la.Random(3, seed=7))
+    np.save(tmp_path / "input.npy", rng.integers(0, 3, (4, 6, 5)))
+    return tmp_path
+
+
+def run(capsys, *args) -> tuple[str, str]:
+    """stdout and stderr of a command that succeeds."""
+    assert main(list(args)) == 0
+    return capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("net", "options", "schedule"),
+    [
+        ("network.net", [], la.Momentum(8)),
+        ("recorded.net", [], la.Random(3, seed=7)),
+        ("recorded.net", ["--seed", "1"], la.Random(3, seed=1)),
+        ("recorded.net", ["--schedule", "layer"], la.LayerSync(3)),
+        ("recorded.net", ["--schedule", "momentum", "--noise", "2"], la.Momentum(3, 2.0, 7)),
+        ("network.net", ["--schedule", "random", "--group-size", "2"], la.Random(2)),
+        ("network.net", ["--stop-after", "1"], la.Momentum(8)),
+    ],
+)
+def test_run_writes_what_simulate_records(net, options, schedule, folder, capsys):
+    out, err = run(capsys, "run", net, "input.npy", "--out", "out.npz", *options)
+    stop_after = 1 if "--stop-after" in options else None
+    record = la.simulate(
+        load(net), np.load("input.npy"), schedule, backend="reference", stop_after=stop_after
+    )
+    with np.load("out.npz") as arrays:
+        assert set(arrays) == set(ARRAYS)
+        for name in ARRAYS:
+            expected = getattr(record, name)
+            assert arrays[name].dtype == expected.dtype
+            assert np.array_equal(arrays[name], expected), name
+    assert out.startswith("out.npz: 4 samples of 5 time steps; ")
+    assert err.startswith(f"schedule: {schedule.name}, group size {schedule.group_size}")
+    assert err.count("\n") == 1
+
+
+def test_schedule_says_where_it_comes_from(folder, capsys):
+    def note(*options):
+        return run(capsys, "run", *options, "input.npy", "--out", "o.npz", "--force")[1]
+
+    assert "(default, as the file records none)" in note("network.net")
+    assert "(recorded in the file)" in note("recorded.net")
+    assert "(group size as asked; else recorded in the file)" in note(
+        "recorded.net", "--group-size", "5"
+    )
+
+
+def test_run_does_not_depend_on_its_chunks(folder, capsys, monkeypatch):
+    run(capsys, "run", "recorded.net", "input.npy", "--out", "whole.npz")
+    monkeypatch.setattr("lava_async._cli.run._CHUNK", 3)
+    run(capsys, "run", "recorded.net", "input.npy", "--out", "parts.npz")
+    with np.load("whole.npz") as whole, np.load("parts.npz") as parts:
+        for name in ARRAYS:
+            assert np.array_equal(whole[name], parts[name]), name
+
+
+def test_run_takes_a_single_sample(folder, capsys):
+    np.save("one.npy", np.load("input.npy")[0])
+    out, _ = run(capsys, "run", "network.net", "one.npy", "--out", "out.npz")
+    assert out.startswith("out.npz: 1 sample of 5 time steps; ")
+    assert np.load("out.npz")["all_spikes"].shape == (1, 28, 5)
+
+
+def test_run_asks_for_the_input_shape_where_the_file_has_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    layers = [conv(np.full((3, 2, 2, 2), 40), (2, 4, 4), neuron()), flatten(27),
+              dense(np.full((2, 27), 20), neuron())]
+    write_net(tmp_path / "conv.net", layers)
+    np.save("input.npy", np.ones((1, 2, 4, 4, 3), bool))
+    args = ["run", "conv.net", "input.npy", "--out", "out.npz"]
+    assert main(args) == 2
+    assert "input_shape" in capsys.readouterr().err
+    run(capsys, *args, "--input-shape", "2,4,4")
+    assert np.load("out.npz")["spikes"].sum() > 0
+
+
+def test_run_json(folder, capsys):
+    out, _ = run(capsys, "run", "recorded.net", "input.npy", "--out", "out.npz", "--json")
+    document = json.loads(out)
+    record = la.simulate(load("recorded.net"), np.load("input.npy"))
+    assert document["out"] == "out.npz"
+    assert document["schedule"] == {"scheduler": "random", "group_size": 3, "seed": 7}
+    assert document["spikes_per_sample"] == record.all_spikes.sum() / 4
+    assert document["forward_steps_per_sample"] == record.forward_steps.sum() / 4
+    assert document["synops_per_sample"] == record.synops.sum() / 4
+    assert document["spike_density"] == record.all_spikes.mean()
+
+
+# ---------------------------------------------------------------- verify
+
+
+def test_verify_finds_equal_backends(folder, capsys):
+    args = ["verify", "recorded.net", "input.npy", "--backends", "reference,kernel"]
+    out, _ = run(capsys, *args)
+    assert out.startswith("equal: reference, kernel on 4 samples")
+    document = json.loads(run(capsys, *args, "--json")[0])
+    assert document["equal"] is True
+    assert document["difference"] is None
+
+
+def test_verify_runs_lava_too(folder, capsys):
+    np.save("one.npy", np.load("input.npy")[:1])
+    out, _ = run(capsys, "verify", "recorded.net", "one.npy")
+    assert out.startswith("equal: reference, kernel, lava on 1 sample ")
+
+
+def changed(record, array, place, value):
+    """A copy of a record with one number changed."""
+    values = getattr(record, array).copy()
+    values[place] = value
+    return dataclasses.replace(record, **{array: values})
+
+
+def without_trace(record):
+    return dataclasses.replace(record, fired_at=None, released_at=None)
+
+
+@pytest.fixture
+def traced(folder):
+    graph = load("recorded.net")
+    return graph, la.simulate(graph, np.load("input.npy"), backend="reference", trace=True)
+
+
+def spike_of(record, neurons=slice(None)):
+    """Sample, time step and neuron of a spike that came late in its time step."""
+    fired = record.fired_at[2:, neurons, 1:]
+    sample, neuron, time_step = np.unravel_index(fired.argmax(), fired.shape)
+    return int(sample) + 2, int(neuron) + (neurons.start or 0), int(time_step) + 1
+
+
+@pytest.mark.parametrize("traces", [True, False])
+def test_missing_spike_is_placed(traced, traces):
+    graph, right = traced
+    sample, neuron, time_step = spike_of(right)
+    step = right.fired_at[sample, neuron, time_step]
+    assert step > 0
+    other = changed(right, "all_spikes", (sample, neuron, time_step), 0)
+    found = first_difference(
+        graph, right, other if traces else without_trace(other), ("reference", "lava")
+    )
+    population = graph.populations[neuron >= 20].name
+    assert found == Difference(
+        ("reference", "lava"), sample, time_step, step, neuron, population, "all_spikes", 1, 0
+    )
+    assert str(found) == (
+        f"sample {sample}, time step {time_step}, forward step {step}, neuron {neuron} of "
+        f"{population}: all_spikes: expected 1 as in reference (got 0 in lava)"
+    )
+
+
+def test_first_of_several_differences_is_named(traced):
+    graph, right = traced
+    sample, neuron, time_step = spike_of(right)
+    step = right.fired_at[sample, neuron, time_step]
+    # Later in time, and earlier in the index but with an unknown forward step.
+    other = changed(right, "all_spikes", (sample, neuron, time_step), 0)
+    silent = int(np.flatnonzero(right.all_spikes[sample, :, time_step] == 0)[0])
+    other = changed(other, "all_spikes", (sample, silent, time_step), 1)
+    other = changed(other, "synops", (sample, time_step), -1)
+    other = changed(other, "forward_steps", (3, 4), -1)
+    found = first_difference(graph, right, without_trace(other), ("reference", "lava"))
+    assert found is not None
+    assert (found.sample, found.time_step) == (sample, time_step)
+    assert (found.neuron, found.forward_step) == (neuron, step)
+
+    other = changed(other, "overflows", (0, 3), 5)
+    found = first_difference(graph, right, other, ("reference", "lava"))
+    assert found is not None
+    assert (found.sample, found.time_step, found.neuron) == (0, 3, None)
+    assert (found.array, found.expected, found.got) == ("overflows", 0, 5)
+
+
+def test_release_order_is_compared(traced):
+    graph, right = traced
+    sample, neuron, time_step = spike_of(right, slice(0, 20))
+    step = right.released_at[sample, neuron, time_step]
+    other = changed(right, "released_at", (sample, neuron, time_step), step + 1)
+    found = first_difference(graph, right, other, ("reference", "kernel"))
+    assert found is not None
+    assert (found.array, found.forward_step, found.neuron) == ("released_at", step, neuron)
+
+
+def test_output_that_differs_alone_is_placed(traced):
+    graph, right = traced
+    sample, neuron, time_step = spike_of(right, slice(20, 28))
+    place = (sample, neuron - 20, time_step)
+    other = changed(right, "spikes", place, 0)
+    found = first_difference(graph, right, without_trace(other), ("reference", "lava"))
+    assert found is not None
+    assert (found.array, found.neuron) == ("spikes", neuron)
+    assert found.forward_step == right.fired_at[sample, neuron, time_step]
+
+
+@pytest.mark.parametrize("array", ["forward_steps", "synops", "overflows"])
+def test_count_that_differs_alone_is_placed(array, traced):
+    graph, right = traced
+    before = int(getattr(right, array)[1, 2])
+    found = first_difference(graph, right, changed(right, array, (1, 2), before + 1), ("a", "b"))
+    step = before if array == "forward_steps" else None
+    assert found == Difference(("a", "b"), 1, 2, step, None, None, array, before, before + 1)
+
+
+def test_record_of_another_shape_is_an_error(traced):
+    graph, right = traced
+    other = dataclasses.replace(right, synops=right.synops[:1])
+    with pytest.raises(ExecutionError, match="backend b: shape of synops: expected"):
+        first_difference(graph, right, other, ("a", "b"))
+
+
+def wrong_in_kernel(graph, x, schedule, *, backend, **options):
+    """A stand-in for `simulate` whose kernel loses a spike."""
+    record = la.simulate(graph, x, schedule, backend="reference", **options)
+    if backend == "kernel":
+        sample, neuron, time_step = spike_of(record)
+        record = changed(record, "all_spikes", (sample, neuron, time_step), 0)
+    return record
+
+
+def test_verify_compares_all_with_the_first(traced):
+    graph, right = traced
+    done = []
+    difference = verify(
+        graph, np.load("input.npy"), backends=("reference", "lava", "kernel"),
+        run=wrong_in_kernel, on_done=done.append,
+    )
+    assert difference is not None
+    assert difference.backends == ("reference", "kernel")
+    assert (difference.sample, difference.neuron, difference.time_step) == spike_of(right)
+    assert done == ["reference", "lava"]
+
+
+def test_verify_refuses_one_backend(traced):
+    with pytest.raises(ValidationError, match="two or more of"):
+        verify(traced[0], np.load("input.npy"), backends=("kernel", "kernel"))
+
+
+def test_verify_command_fails_on_a_difference(traced, capsys, monkeypatch):
+    _, right = traced
+    monkeypatch.setattr("lava_async._cli.verify.compare", _compare_with_wrong_kernel)
+    args = ["verify", "recorded.net", "input.npy", "--backends", "reference,kernel"]
+    sample, neuron, time_step = spike_of(right)
+    assert main(args) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"different: sample {sample}, time step {time_step}, forward step ")
+    assert main([*args, "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["equal"] is False
+    assert document["difference"]["neuron"] == neuron
+
+
+def _compare_with_wrong_kernel(*args, **options):
+    return verify(*args, run=wrong_in_kernel, **options)
+
+
+# ---------------------------------------------------------------- the program
+
+
+def test_help_names_every_command_and_option(capsys):
+    out, err = run(capsys, "--help")
+    assert err == ""
+    for command in ("run", "verify", "evaluate", "train", "demo"):
+        assert f"\n  {command} " in out
+    for command, options in {
+        "run": ["--out", "--schedule", "--group-size", "--noise", "--stop-after", "--seed",
+                "--backend", "--force", "--json"],
+        "verify": ["--backends", "--schedule", "--group-size", "--stop-after", "--json"],
+        "evaluate": ["--data", "--schedule", "--group-size", "--json"],
+        "train": ["--out", "--method", "--schedule", "--epochs", "--seed", "--data", "--resume"],
+        "demo": ["--out", "--epochs", "--seed", "--json"],
+    }.items():
+        text = run(capsys, command, "--help")[0]
+        assert f"  lava-async {command}" in text, "an example"
+        assert [option for option in options if option not in text] == []
+
+
+def test_no_command_shows_the_help(capsys):
+    assert run(capsys)[0].startswith("Usage: lava-async")
+
+
+def test_version(capsys):
+    assert run(capsys, "--version")[0] == f"lava-async {la.__version__}\n"
+
+
+HEAVY = ("torch", "lava", "tonic", "matplotlib", "sklearn", "pandas")
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["run", "network.net", "input.npy", "--out", "out.npz"]]
+)
+def test_starting_up_loads_nothing_heavy(args, folder):
+    program = (
+        "import sys; from lava_async._cli import main\n"
+        f"assert main({args!r}) == 0\n"
+        f"print('loaded:', [m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100
+    )
+    assert done.stderr.splitlines()[-1] == "loaded: []", done.stderr
+
+
+INTERRUPTED = """
+import multiprocessing, os, signal, sys, threading, time
+from lava_async._cli import main
+
+def press_ctrl_c():
+    while not (multiprocessing.active_children() if backend == "lava" else started):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.killpg(0, signal.SIGINT)  # as a terminal does: to the children too
+
+from lava_async._cli import run
+simulate, started, backend = run.simulate, [], sys.argv[1]
+run.simulate = lambda *args, **options: started.append(1) or simulate(*args, **options)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Thread(target=press_ctrl_c, daemon=True).start()
+sys.exit(main(["run", "network.net", "long.npy", "--out", "out.npz", "--backend", backend]))
+"""
+
+
+@pytest.mark.parametrize("backend", ["reference", "kernel", "lava"])
+def test_ctrl_c_leaves_nothing_behind(backend, folder):
+    np.save("long.npy", np.tile(np.load("input.npy"), (4000, 1, 50)).astype(np.uint8))
+    before = sorted(p.name for p in folder.iterdir())
+    done = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, backend],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )
+    out, err = done.communicate(timeout=100)
+    assert (done.returncode, out, err) == (130, "", "lava-async: interrupted\n")
+    assert sorted(p.name for p in folder.iterdir()) == before
+    with pytest.raises(ProcessLookupError):
+        os.killpg(done.pid, 0)

@@ -1,4 +1,4 @@
-"""The fused Lava process as a backend of `simulate`: a batch through one runtime."""
+"""The Lava process as backends of `simulate`: a batch through one runtime."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ def run(
     stop_after: int | None = None,
     sample_ids: npt.NDArray[np.integer] | None = None,
     trace: bool = False,
+    *,
+    as_graph: bool = False,
 ) -> Record:
     """Run a batch. Arguments are those of `simulate`, already validated.
 
     x : (B, *input_shape, T).
+    as_graph : whether to run the process graph instead of the fused process.
     """
     batch, num_steps = x.shape[0], x.shape[-1]
     network = Network(
@@ -35,7 +38,8 @@ def run(
         sample_ids=None if sample_ids is None else sample_ids.tolist(),
     )
     results = Batch(network, x, trace).results
-    with Runner(network, Loihi2SimCfg(select_tag="fixed_pt")) as runner:
+    run_cfg = Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=as_graph)
+    with Runner(network, run_cfg) as runner:
         runner(num_steps=batch * num_steps)
     forward_steps, synops, overflows = results["numbers"]
     return Record(

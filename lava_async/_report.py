@@ -107,7 +107,7 @@ def write_report(
     record = simulate(
         raster.graph, x[sample], raster.schedule, sample_ids=[sample], trace=True
     )
-    title = f"Test sample {sample}, a {raster.labels[sample]}: {raster.name}"
+    title = f"Test sample {sample}, a {raster.labels[sample]}"  # as long as the legend allows
     plots.save(plots.raster_figure(raster.graph, record, title=title), folder / "raster.png")
 
     text = "\n\n".join(
@@ -121,7 +121,8 @@ def write_report(
             "## Where the spikes are",
             "![spikes per layer](spikes.png)",
             "## One sample",
-            "Shaded bands are time steps, the ticks inside them forward steps.",
+            f"The network {raster.name}. Bands are time steps, the ticks inside them forward "
+            "steps.",
             "![raster of one sample](raster.png)",
         )
     )

@@ -9,7 +9,7 @@ from lava_async import _random
 from lava_async._graph import Graph
 from lava_async._record import Record
 from lava_async._schedule import AsyncSchedule, Momentum, Schedule
-from lava_async.errors import UnsupportedError, ValidationError, expected
+from lava_async.errors import ValidationError, expected
 
 BACKENDS = ("reference", "kernel", "lava", "graph")
 
@@ -66,7 +66,9 @@ def check_stop_after(schedule: Schedule, stop_after: int | None) -> int | None:
         or stop_after < 0
     ):
         raise ValidationError(
-            expected(type(schedule).__name__, "stop_after", "None or an integer >= 0", repr(stop_after))
+            expected(
+                type(schedule).__name__, "stop_after", "None or an integer >= 0", repr(stop_after)
+            )
         )
     if not isinstance(schedule, AsyncSchedule):
         raise ValidationError(
@@ -165,10 +167,7 @@ def simulate(
         from lava_async import _kernel
 
         return _kernel.run(graph, frames, schedule, stop, ids, trace, num_threads=num_threads)
-    if backend == "lava":
-        from lava_async import _lava_backend
+    from lava_async import _lava_backend
 
-        return _lava_backend.run(graph, frames, schedule, stop, ids, trace)
-    raise UnsupportedError(
-        expected("simulate", "backend", "'reference', 'kernel' or 'lava'", "'graph', planned")
-    )
+    as_graph = backend == "graph"
+    return _lava_backend.run(graph, frames, schedule, stop, ids, trace, as_graph=as_graph)

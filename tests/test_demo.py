@@ -96,6 +96,13 @@ def test_resumed_training_gives_the_bits_of_an_unbroken_one(options, capsys, tmp
     assert first["network.net"] != (parts / "network.net").read_bytes()
 
 
+def test_default_is_the_recipe_s_number_of_epochs():
+    from lava_async._cli.train import DEFAULT_EPOCHS
+    from lava_async._recipe import DIGITS
+
+    assert DIGITS.epochs == DEFAULT_EPOCHS
+
+
 def test_training_records_its_schedule_and_course(capsys, tmp_path):
     args = ["--schedule", "random", "--group-size", "5", "--seed", "2", "--epochs", "1"]
     document = json.loads(run(capsys, "train", "--out", "out", *args, "--json"))

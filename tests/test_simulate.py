@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import lava_async as la
-from lava_async.errors import GraphError, UnsupportedError, ValidationError
+from lava_async.errors import GraphError, ValidationError
 
 
 @pytest.fixture
@@ -113,11 +113,6 @@ def test_bad_arguments(graph, arguments, text):
 def test_not_a_graph():
     with pytest.raises(ValidationError, match="graph: expected a Graph"):
         la.simulate("network.net", np.ones((1, 2, 1)))
-
-
-def test_the_process_graph_is_announced_not_faked(graph):
-    with pytest.raises(UnsupportedError, match="backend"):
-        la.simulate(graph, np.ones((1, 2, 1)), backend="graph")
 
 
 def population(**changes):

@@ -45,11 +45,11 @@ def input_shape(blocks):
     return (20,) if isinstance(blocks[0], cuba.Dense) else (2, 7, 6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(networks(), SCHEDULES, st.integers(0, 99))
 def test_forward_equals_simulation(blocks, schedule, seed):
     net = sb.network(blocks, schedule).eval()
-    x = sb.spikes((3, *input_shape(blocks), 6), seed)
+    x = sb.spikes((3, *input_shape(blocks), 4), seed)
     ids = np.array([5, 0, 4_000_000_000])
     y = net(x, sample_ids=ids)
     for backend in ("reference", "kernel"):
@@ -57,7 +57,7 @@ def test_forward_equals_simulation(blocks, schedule, seed):
         assert np.array_equal(y.detach().numpy(), record.spikes)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     networks(), SCHEDULES, st.integers(0, 99), st.sampled_from([0.0, 0.3]),
     st.sampled_from([0.0, 0.25]), st.sampled_from([0.0, 0.6]),
@@ -69,7 +69,7 @@ def test_training_forward_equals_reference_with_dropout(
         blocks, schedule, input_dropout=drop_input, spike_dropout=drop_spike,
         refractory_dropout=drop_refractory, seed=seed,
     )  # fmt: skip
-    x = sb.spikes((2, *input_shape(blocks), 5), seed)
+    x = sb.spikes((2, *input_shape(blocks), 4), seed)
     ids = np.array([7, 3])
     y = net(x, sample_ids=ids)
     record = _reference.run(

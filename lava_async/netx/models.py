@@ -1,4 +1,4 @@
-"""Process models of `Network` that run a whole time step at once with the compiled kernel."""
+"""Process models of `Network`: the compiled kernel in one process, and the process graph."""
 
 # Lava declares ports and Vars as annotations whose value is only a description.
 # pyright: reportAssignmentType=false
@@ -13,14 +13,18 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from scipy.sparse import coo_matrix
 
 from lava_async._dynamics import STATE_LIMIT
-from lava_async._graph import Graph
+from lava_async._graph import INPUT, Connection, Conv, Dense, Graph, OneToOne
 from lava_async._kernel import Stepper
-from lava_async.errors import ExecutionError, expected
+from lava_async.errors import ExecutionError, UnsupportedError, expected
 from lava_async.netx.process import Network
+from lava_async.proc import AsyncConv, AsyncDense, AsyncLIF, AsyncSparse, SpikeScheduler
+from lava_async.proc.conv.process import to_lava
 
 
 class AbstractPyNetworkModel(PyLoihiProcessModel):
@@ -161,3 +165,92 @@ class PyNetworkModelFixed(AbstractPyNetworkModel):
     def _check_frame(self, frame: npt.NDArray[np.int32]) -> None:
         if frame.min() < 0 or frame.max() > self._max_input:
             self._refuse(frame)
+
+
+@implements(proc=Network, protocol=LoihiProtocol)
+class NetworkGraphModel(AbstractSubProcessModel):
+    """The network as a graph of processes: populations, connections and one scheduler.
+
+    The only SubProcessModel: Lava cannot choose among several by tag.
+    """
+
+    def __init__(self, proc: Network) -> None:
+        graph = proc.graph
+        populations = [
+            AsyncLIF(
+                shape=p.shape[::-1], du=p.i_decay, dv=p.v_decay, vth=p.threshold,
+                bias_mant=0 if p.bias is None else p.bias.T, name=p.name,
+            )
+            for p in graph.populations
+        ]  # fmt: skip
+        self.scheduler = SpikeScheduler(
+            populations,
+            proc.schedule,
+            output=populations[graph.output],
+            **{
+                name: proc.proc_params[name]
+                for name in ("stop_after", "reset_interval", "reset_offset", "sample_ids")
+            },
+            name="scheduler",
+        )
+        for i, population in enumerate(populations):
+            setattr(self, f"population_{i}", population)
+        for i, c in enumerate(graph.connections):
+            source = "input" if c.source == INPUT else populations[c.source].name
+            target = populations[c.target]
+            name = f"{source} -> {target.name}"
+            shape = proc.inp.shape if c.source == INPUT else graph.source_shape(c)[::-1]
+            connection = _connection_process(c, shape, target.a_in.shape, name)
+            setattr(self, f"connection_{i}", connection)
+            if c.source == INPUT:
+                proc.inp.connect(connection.s_in)
+                connection.a_out.connect(target.a_in)
+            else:
+                populations[c.source].release_out.connect(connection.release_in)
+                connection.forward_out.connect(target.forward_in)
+            connection.synops_out.connect(self.scheduler.synops_in)
+        populations[graph.output].s_out.connect(proc.out)
+        self.scheduler.trace.connect(proc.trace)
+        self._alias(proc, populations)
+
+    def _alias(self, proc: Network, populations: list[AsyncLIF]) -> None:
+        for name in (
+            "spike_count", "forward_steps", "synops", "overflows", "total_forward_steps",
+            "total_synops", "total_overflows", "reset",
+        ):  # fmt: skip
+            getattr(proc, name).alias(getattr(self.scheduler, name))
+        for var in (proc.u, proc.v):
+            parts = [getattr(p, var.name) for p in populations]
+            if len(parts) == 1:
+                var.alias(parts[0])
+            elif any(port.var is var for port in proc.var_ports):
+                raise UnsupportedError(
+                    expected("Network", f"RefPort or Monitor on {var.name}",
+                             "none in a process graph of several populations", proc.name)
+                )
+            else:
+                var.parts = parts
+
+
+def _connection_process(
+    c: Connection, input_shape: tuple[int, ...], output_shape: tuple[int, ...], name: str
+) -> AsyncDense | AsyncSparse | AsyncConv:
+    """The process of one connection; shapes are (W, H, C) or (n,)."""
+    if isinstance(c, Conv):
+        return AsyncConv(
+            weight=to_lava(c.weight), input_shape=input_shape, name=name,
+            padding=c.padding[::-1], stride=c.stride[::-1], dilation=c.dilation[::-1],
+            groups=c.groups,
+        )  # fmt: skip
+    if isinstance(c, Dense):
+        return AsyncDense(
+            weights=c.weight, input_shape=input_shape, output_shape=output_shape, name=name
+        )
+    if isinstance(c, OneToOne):
+        size = int(np.prod(output_shape))
+        entries = np.full(size, c.weight), (np.arange(size), np.arange(size))
+        return AsyncSparse(
+            weights=coo_matrix(entries, (size, size)), input_shape=input_shape,
+            output_shape=output_shape, name=name,
+        )  # fmt: skip
+    raise TypeError(type(c))

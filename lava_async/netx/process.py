@@ -4,21 +4,45 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from lava_async import _random
 from lava_async._graph import INPUT, Conv, Dense, Graph, OneToOne
 from lava_async._hdf5 import load
 from lava_async._kernel import Stepper
 from lava_async._schedule import Momentum, Schedule
 from lava_async._simulate import check_stop_after
 from lava_async.errors import ValidationError, expected
+from lava_async.proc.scheduler.process import check_sample_ids, check_whole
 
 _HEADER = "|   Type   |  W  |  H  |  C  | ker | str | pad | dil | grp |delay|"
+
+
+class StateVar(Var):
+    """A Var over all neurons. In a process graph every population holds its part of it."""
+
+    parts: Sequence[Var] = ()
+
+    def get(self, idx: Any = None) -> npt.NDArray:
+        if not self.parts:
+            return super().get(idx)
+        value = np.concatenate([part.get() for part in self.parts])
+        return value if idx is None else value[idx]
+
+    def set(self, value: Any, idx: Any = None) -> None:
+        if not self.parts:
+            super().set(value, idx)
+            return
+        everything = np.empty(self.shape) if idx is None else self.get()
+        everything[... if idx is None else idx] = value
+        cuts = np.cumsum([part.shape[0] for part in self.parts])
+        for part, piece in zip(self.parts, np.split(everything, cuts[:-1]), strict=True):
+            part.set(piece)
 
 
 class Network(AbstractProcess):
@@ -29,6 +53,10 @@ class Network(AbstractProcess):
     and ``out`` carries the output spikes of this same time step. There is no delay per
     layer, unlike in ``lava.lib.dl.netx``, so that `reset_interval` resets the whole network
     at once.
+
+    Lava's run configuration chooses how: a compiled kernel in one process, or with
+    ``Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)`` the graph of the
+    processes in `lava_async.proc`, with the same results.
 
     Ports have netx's shapes: (W, H, C) or (n,); the input of a network whose first layer is
     dense is flat, in C order of (C, H, W).
@@ -66,7 +94,8 @@ class Network(AbstractProcess):
         then, for each neuron, ``fired_at`` and ``released_at`` of `Record`. Costs nothing
         unless it is connected.
     u, v : Var, (N,)
-        Current and voltage, 24-bit integers in membrane units.
+        Current and voltage, 24-bit integers in membrane units. (In a process graph of several
+        populations they can be read and set, but not probed or reached by a RefPort.)
     spike_count : Var, (N,)
         Spikes of each neuron since the start.
     forward_steps, synops, overflows : Var, (1,)
@@ -109,17 +138,21 @@ class Network(AbstractProcess):
                 expected("Network", "schedule", "LayerSync, Random or Momentum", repr(schedule))
             )
         if reset_interval is not None:
-            reset_interval = _whole("reset_interval", reset_interval, 1)
-            reset_offset = _whole("reset_offset", reset_offset, 0) % reset_interval
-        stepper = Stepper(graph, schedule, check_stop_after(schedule, stop_after))
+            reset_interval = check_whole("Network", "reset_interval", reset_interval, 1)
+            reset_offset = check_whole("Network", "reset_offset", reset_offset, 0)
+            reset_offset %= reset_interval
+        stop_after = check_stop_after(schedule, stop_after)
+        stepper = Stepper(graph, schedule, stop_after)
         # Compiled code is loaded once, here: the processes that Lava forks inherit it.
         stepper.step(np.zeros(int(np.prod(graph.input_shape)), np.int32))
         super().__init__(
             graph=graph,
+            schedule=schedule,
+            stop_after=stop_after,
             stepper=stepper,
             reset_interval=reset_interval,
             reset_offset=reset_offset,
-            sample_ids=_check_sample_ids(sample_ids),
+            sample_ids=check_sample_ids("Network", sample_ids),
             name=name,
         )
         self.graph = graph
@@ -129,8 +162,8 @@ class Network(AbstractProcess):
         self.inp = InPort(shape=_input_port_shape(graph))
         self.out = OutPort(shape=graph.out_shape[::-1])
         self.trace = OutPort(shape=(3 + 2 * num_neurons,))
-        self.u = Var(shape=(num_neurons,), init=0)
-        self.v = Var(shape=(num_neurons,), init=0)
+        self.u = StateVar(shape=(num_neurons,), init=0)
+        self.v = StateVar(shape=(num_neurons,), init=0)
         self.spike_count = Var(shape=(num_neurons,), init=0)
         self.forward_steps = Var(shape=(1,), init=0)
         self.synops = Var(shape=(1,), init=0)
@@ -169,20 +202,3 @@ def _table_row(graph: Graph, population: int) -> str:
     kind = {OneToOne: "Input", Conv: "Conv"}.get(type(connection), "Dense")
     settings = "".join(f"{cell:5s}|" for cell in cells)
     return f"|{kind:10s}|{width:5d}|{height:5d}|{channels:5d}|{settings}{'False':5s}|"
-
-
-def _whole(what: str, value: object, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ValidationError(expected("Network", what, f"an integer >= {low}", repr(value)))
-    return int(value)
-
-
-def _check_sample_ids(sample_ids: Sequence[int] | None) -> tuple[int, ...] | None:
-    if sample_ids is None:
-        return None
-    ids = tuple(_whole("sample_ids", i, 0) for i in sample_ids)
-    if not ids or max(ids) > _random.MAX_INDEX:
-        raise ValidationError(
-            expected("Network", "sample_ids", "at least one integer below 2**32", sample_ids)
-        )
-    return ids

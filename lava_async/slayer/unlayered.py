@@ -1,7 +1,7 @@
 """Unlayered backprop: asynchronous execution, unrolled and differentiable.
 
 This module defines the gradient. It runs a batch through time steps and forward steps in
-plain PyTorch, on whole numbers held in floats, and lets autograd walk back:
+PyTorch, on whole numbers held in floats, and lets autograd walk back:
 
 - integrate, decay, release and deliver are linear (decay rounds straight through);
 - what the schedule selected is a constant;
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lava_async import _dynamics as dyn
 from lava_async._dropout import Dropout
@@ -101,6 +102,7 @@ class _Fire(torch.autograd.Function):
         return torch.addcmul(v, v, found.spike, value=-1), credit + credited, spikes + kept
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad_v, grad_credit, grad_spikes):  # type: ignore[override]
         (v,) = ctx.saved_tensors
         found = ctx.found
@@ -126,6 +128,7 @@ class _Release(torch.autograd.Function):
         return released, credit - released
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad_released, grad_credit):  # type: ignore[override]
         (chosen,) = ctx.saved_tensors
         return torch.lerp(grad_credit, grad_released, chosen), None
@@ -348,7 +351,6 @@ class _Run:
     def __init__(
         self, currents, deliver, neurons, schedule, rules, ids, dropout, max_forward_steps
     ):
-        self.currents = currents
         self.deliver = deliver
         self.rules = rules
         self.sizes = list(neurons.sizes)
@@ -404,7 +406,7 @@ class _Run:
     def integrate(self, current: Tensor) -> None:
         if not self.decay_u.forgets:  # else the current is never seen again
             u = self.u + current
-            self.u = u if self.fits(u) else dyn.wrap_current(u)
+            self.u = u if self.fits(u) else u + self.wrap(u.detach())
         self.v = self.clip((self.v + current) * self.awake)
 
     def evaluate(self, touched: Tensor, time_step: int, forward_step: int) -> None:
@@ -443,6 +445,12 @@ class _Run:
 
     def join(self, currents: list[Tensor]) -> Tensor:
         return torch.cat(currents, dim=1) if len(currents) > 1 else currents[0]
+
+    @staticmethod
+    def wrap(u: Tensor) -> Tensor:
+        """What `wrap_current` adds, a constant."""
+        whole = u.long()
+        return (dyn.wrap_current(whole) - whole).to(u.dtype)
 
     def clip(self, v: Tensor) -> Tensor:
         limit = dyn.STATE_LIMIT - 1

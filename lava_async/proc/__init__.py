@@ -1,0 +1,39 @@
+"""Lava processes of asynchronous networks, to be wired by hand to any directed graph.
+
+Inside one Lava time step the populations of a `SpikeScheduler` run forward step by forward
+step until no spike waits:
+
+1. the scheduler opens the time step; every population decays, takes in what came to ``a_in``
+   and sends the spikes it fired, with their momenta, to the scheduler;
+2. the scheduler tells those whom it concerns which spikes are released;
+3. a population whose spikes are released hands them to its connections, and these send the
+   currents to their targets;
+4. the populations that received currents evaluate their neurons and send what fired; back
+   to 2, until none waits. Then the scheduler closes the time step, and ``s_out`` of every
+   population carries the spikes of the time step.
+
+Ports come in two kinds. ``a_in``, ``s_out`` of populations and ``s_in``, ``a_out`` of
+connections carry one message per time step, as those of stock processes, to which they
+connect. ``release_out`` → ``release_in`` and ``forward_out`` → ``forward_in`` carry as many
+messages as the forward steps need, and connect populations of one scheduler:
+
+>>> hidden, output = AsyncLIF(shape=(64,), vth=80), AsyncLIF(shape=(10,), vth=80)
+>>> scheduler = SpikeScheduler([hidden, output], Momentum(8))
+>>> first, second = AsyncDense(weights=w0), AsyncDense(weights=w1)
+>>> source.s_out.connect(first.s_in)
+>>> first.a_out.connect(hidden.a_in)
+>>> hidden.release_out.connect(second.release_in)
+>>> second.forward_out.connect(output.forward_in)
+>>> output.s_out.connect(sink.a_in)
+
+Shapes are Lava's, (W, H, C) or (n,). Neurons are numbered, and Vars laid out, in C order of
+(C, H, W), as in network files.
+
+This is not Lava's ``AsyncProtocol``: all processes share the time steps of the Loihi protocol.
+"""
+
+from lava_async.proc.conv.process import AsyncConv as AsyncConv
+from lava_async.proc.dense.process import AsyncDense as AsyncDense
+from lava_async.proc.lif.process import AsyncLIF as AsyncLIF
+from lava_async.proc.scheduler.process import SpikeScheduler as SpikeScheduler
+from lava_async.proc.sparse.process import AsyncSparse as AsyncSparse

@@ -1,0 +1,1 @@
+"""A population of neurons that fire asynchronously inside a time step."""

@@ -1,0 +1,1 @@
+"""The arbiter of all spikes of the populations connected to it."""

@@ -1,0 +1,186 @@
+"""Process model of `SpikeScheduler`."""
+
+# Lava declares ports and Vars as annotations whose value is only a description.
+# pyright: reportAssignmentType=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_async.proc._messages import BEGIN, END, EVALUATE, RELEASE, receive, send
+from lava_async.proc.scheduler.process import SpikeScheduler
+
+Ints = npt.NDArray[np.int64]
+
+
+@implements(proc=SpikeScheduler, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt", "bit_accurate_loihi", "fixed_pt")
+class PySpikeSchedulerModel(PyLoihiProcessModel):
+    """Integers under every tag: no message of it reaches a stock process but ``trace``.
+
+    Bit widths: momenta signed 24, neuron numbers 31; counts 64, of which Lava's messages
+    carry those below 2**53 exactly.
+    """
+
+    request_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    grant_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    synops_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    trace: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    spike_count: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    forward_steps: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    synops: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    overflows: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    total_forward_steps: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    total_synops: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    total_overflows: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    reset: np.ndarray = LavaPyType(np.ndarray, np.int64)
+
+    def __init__(self, proc_params: dict[str, Any]) -> None:
+        super().__init__(proc_params)
+        self._schedule = proc_params["schedule"]
+        self._stop_after: int | None = proc_params["stop_after"]
+        self._offsets: Ints = proc_params["offsets"]
+        self._targets: list[list[int]] = proc_params["targets"]
+        self._order: list[int] = proc_params["order"]
+        self._layered: bool = proc_params["layered"]
+        output = proc_params["output"]
+        self._output = range(*self._offsets[output : output + 2].tolist())
+        self._reset_interval: int | None = proc_params["reset_interval"]
+        self._reset_offset: int = proc_params["reset_offset"]
+        self._sample_ids: tuple[int, ...] | None = proc_params["sample_ids"]
+        # Without an interval the first sample has begun; with one, the first reset begins it.
+        self._samples_begun = 1 if self._reset_interval is None else 0
+        self._sample, self._sample_step = self._sample_id(0), 0
+        self._requests: dict[int, Any] = {}
+        self._grants: dict[int, Any] = {}
+
+        num_neurons = int(self._offsets[-1])
+        self._fired_at = np.full(num_neurons, -1)
+        self._released_at = np.full(num_neurons, -1)
+        self._thresholds = np.zeros(len(self._order), np.int64)
+        self._overflows = np.zeros(len(self._order), np.int64)
+        self._pool = self._momenta = np.zeros(0, np.int64)
+        self._decided_at: int | None = None  # forward steps that ran before an output spike
+
+    def run_spk(self) -> None:
+        """Run one time step: open it, release spikes until none waits, close it."""
+        if self.time_step == 1:
+            self._meet()
+        reset = self._reset_is_due()
+        if reset:
+            self._sample, self._sample_step = self._sample_id(self._samples_begun), 0
+            self._samples_begun += 1
+            self.reset[:] = 0
+        self._fired_at[:] = self._released_at[:] = -1
+        self._decided_at = None
+        send(self.grant_out.csp_ports, BEGIN, reset)
+        forward_steps = self._release_by_layer() if self._layered else self._release_until_empty()
+        send(self.grant_out.csp_ports, END)
+        self._sample_step += 1
+        self._count(forward_steps, int(self.synops_in.recv()[0]), int(self._overflows.sum()))
+
+    def _meet(self) -> None:
+        """Learn which channels lead to and from which population."""
+        for number, channel in enumerate(self.grant_out.csp_ports):
+            send([channel], number)
+        for channel in self.request_in.csp_ports:
+            population, number, _ = receive(channel)
+            self._requests[population] = channel
+            self._grants[population] = self.grant_out.csp_ports[number]
+
+    def _sample_id(self, index: int) -> int:
+        ids = self._sample_ids
+        return index if ids is None else ids[index % len(ids)]
+
+    def _reset_is_due(self) -> bool:
+        interval = self._reset_interval
+        if interval is not None and (self.time_step - 1) % interval == self._reset_offset:
+            return True
+        return bool(self.reset[0])
+
+    def _release_until_empty(self) -> int:
+        """The forward steps of an asynchronous time step. Returns how many."""
+        self._hear(range(len(self._order)), 0)
+        k = 0
+        while len(self._pool) and not (
+            self._stop_after is not None
+            and self._decided_at is not None
+            and k - self._decided_at >= self._stop_after
+        ):
+            released = self._take_group(k)
+            self._released_at[released] = k
+            reached = self._release(released)
+            k += 1
+            self._hear(reached, k)
+        self._pool = self._momenta = self._pool[:0]
+        return k
+
+    def _release_by_layer(self) -> int:
+        """A layer-synchronized time step. Returns the forward steps it is worth."""
+        k = 0
+        for p in self._order:
+            send([self._grants[p]], EVALUATE)
+            self._hear([p], k)
+            if len(self._pool):
+                self._release(np.sort(self._pool))
+                k += -(-len(self._pool) // self._schedule.group_size)
+            self._pool = self._momenta = self._pool[:0]
+        return k
+
+    def _hear(self, populations: Any, k: int) -> None:
+        """Add to the pool what these populations have fired after k forward steps."""
+        for p in populations:
+            self._thresholds[p], self._overflows[p], (fired, momenta) = receive(self._requests[p])
+            if not len(fired):
+                continue
+            fired = fired + self._offsets[p]
+            self._fired_at[fired] = k
+            if self._decided_at is None and fired[0] in self._output:
+                self._decided_at = k
+            self._pool = np.concatenate([self._pool, fired])
+            self._momenta = np.concatenate([self._momenta, momenta])
+
+    def _take_group(self, k: int) -> Ints:
+        """Remove min(F, |pool|) spikes from the pool; sorted."""
+        pool = self._pool
+        if len(pool) <= self._schedule.group_size:
+            self._pool = self._momenta = pool[:0]
+            return np.sort(pool)
+        thresholds = self._thresholds[np.searchsorted(self._offsets, pool, side="right") - 1]
+        chosen = self._schedule.select(
+            pool, self._momenta, thresholds, self._sample, self._sample_step, k
+        )
+        self._pool = np.delete(pool, chosen)
+        self._momenta = np.delete(self._momenta, chosen)
+        return np.sort(pool[chosen])
+
+    def _release(self, neurons: Ints) -> list[int]:
+        """Tell those whom it concerns; returns the populations that currents will reach."""
+        cuts = np.searchsorted(neurons, self._offsets).tolist()
+        releasing = [p for p in range(len(self._order)) if cuts[p] < cuts[p + 1]]
+        reached = {t for p in releasing for t in self._targets[p]}
+        concerned = [self._grants[p] for p in sorted(reached.union(releasing))]
+        send(concerned, RELEASE, 0, neurons)
+        return sorted(reached)
+
+    def _count(self, forward_steps: int, synops: int, overflows: int) -> None:
+        self.spike_count += self._fired_at >= 0
+        self.forward_steps[:] = forward_steps
+        self.synops[:] = synops
+        self.overflows[:] = overflows
+        self.total_forward_steps += forward_steps
+        self.total_synops += synops
+        self.total_overflows += overflows
+        if self.trace.csp_ports:
+            numbers = (forward_steps, synops, overflows)
+            self.trace.send(np.concatenate([numbers, self._fired_at, self._released_at]))

@@ -1,0 +1,225 @@
+"""The scheduler of asynchronous populations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.variable import Var
+
+from lava_async import _random
+from lava_async._schedule import AsyncSchedule, Momentum, Schedule
+from lava_async._simulate import check_stop_after
+from lava_async.errors import GraphError, ValidationError, expected
+from lava_async.proc import _messages
+from lava_async.proc._wiring import (
+    WiredProcess,
+    describe,
+    destinations,
+    targets,
+    topological,
+    within_time_step,
+)
+from lava_async.proc.lif.process import AsyncLIF
+
+
+class SpikeScheduler(WiredProcess):
+    """Decides which spikes of its populations are released in each forward step.
+
+    Fired spikes wait in one pool over all populations; in each forward step the schedule
+    removes ``min(F, |pool|)`` of them. The time step ends when the pool is empty.
+
+    Parameters
+    ----------
+    populations : sequence of AsyncLIF
+        Neurons are numbered through them, in this order.
+    schedule : Schedule
+        ``Momentum(8)`` by default. With `LayerSync`, populations are evaluated one after the
+        other, in topological order.
+    output : AsyncLIF, optional
+        The population that ``stop_after`` watches; the last one by default.
+    stop_after : int, optional
+        Early decision: forward steps that still run after the first output spike of a time
+        step. Asynchronous schedules only.
+    reset_interval : int, optional
+        Time steps per sample: all populations are zeroed, and the next sample begins, before
+        time step t (from 1) wherever ``(t - 1) % reset_interval == reset_offset % reset_interval``.
+        None: never.
+    reset_offset : int
+        Phase of the resets; what runs before the first reset belongs to the first sample.
+    sample_ids : sequence of int, optional
+        Index of each sample in its data set or stream, the key of its random draws, used
+        again from the start when all are; 0, 1, 2, … by default.
+    name : str, optional
+
+    Attributes
+    ----------
+    request_in : InPort
+    grant_out : OutPort
+        From and to the populations; connected here.
+    synops_in : InPort, (1,)
+        ``synops_out`` of the connections whose synaptic operations are to be counted.
+    trace : OutPort, (3 + 2 * N,)
+        For recording: forward steps, synaptic operations and overflows of the time step,
+        then, for each neuron, ``fired_at`` and ``released_at`` of `Record`.
+    spike_count : Var, (N,)
+        Spikes of each neuron since the start.
+    forward_steps, synops, overflows : Var, (1,)
+        Of the last time step, see `Record`.
+    total_forward_steps, total_synops, total_overflows : Var, (1,)
+        Since the start. Resets leave all counts alone; set them to begin anew.
+    reset : Var, (1,)
+        Set to 1 for a reset before the next time step; returns to 0 by itself.
+
+    Raises
+    ------
+    ValidationError
+        Any argument is outside what is described here, or a population has a scheduler.
+    """
+
+    def __init__(
+        self,
+        populations: Sequence[AsyncLIF],
+        schedule: Schedule | None = None,
+        *,
+        output: AsyncLIF | None = None,
+        stop_after: int | None = None,
+        reset_interval: int | None = None,
+        reset_offset: int = 0,
+        sample_ids: Sequence[int] | None = None,
+        name: str | None = None,
+    ) -> None:
+        populations = list(populations)
+        schedule = Momentum() if schedule is None else schedule
+        _check_populations(populations)
+        output = populations[-1] if output is None else output
+        if not any(output is p for p in populations):
+            raise ValidationError(
+                expected("SpikeScheduler", "output", "one of its populations", repr(output))
+            )
+        if not isinstance(schedule, Schedule):
+            raise ValidationError(
+                expected("SpikeScheduler", "schedule", "LayerSync, Random or Momentum",
+                         repr(schedule))
+            )
+        if reset_interval is not None:
+            reset_interval = check_whole("SpikeScheduler", "reset_interval", reset_interval, 1)
+            reset_offset = check_whole("SpikeScheduler", "reset_offset", reset_offset, 0)
+            reset_offset %= reset_interval
+        super().__init__(
+            schedule=schedule,
+            stop_after=check_stop_after(schedule, stop_after),
+            output=next(i for i, p in enumerate(populations) if p is output),
+            reset_interval=reset_interval,
+            reset_offset=reset_offset,
+            sample_ids=check_sample_ids("SpikeScheduler", sample_ids),
+            name=name,
+        )
+        self._populations = populations
+        self._layered = not isinstance(schedule, AsyncSchedule)
+        num_neurons = sum(p.size for p in populations)
+        self.request_in = InPort(shape=_messages.SPIKES_WITH_MOMENTA)
+        self.grant_out = OutPort(shape=_messages.SPIKES)
+        self.synops_in = InPort(shape=(1,))
+        self.trace = OutPort(shape=(3 + 2 * num_neurons,))
+        self.spike_count = Var(shape=(num_neurons,), init=0)
+        self.forward_steps = Var(shape=(1,), init=0)
+        self.synops = Var(shape=(1,), init=0)
+        self.overflows = Var(shape=(1,), init=0)
+        self.total_forward_steps = Var(shape=(1,), init=0)
+        self.total_synops = Var(shape=(1,), init=0)
+        self.total_overflows = Var(shape=(1,), init=0)
+        self.reset = Var(shape=(1,), init=0)
+        for population in populations:
+            population.request_out.connect(self.request_in)
+            self.grant_out.connect(population.grant_in)
+            population._scheduler.append(self)
+
+    def index(self, population: AsyncLIF) -> int:
+        """Place of a population."""
+        return next(i for i, p in enumerate(self._populations) if p is population)
+
+    def wiring(self) -> dict[str, Any]:
+        """The graph of the populations, for the models of the scheduler and of them.
+
+        ``offsets`` (P + 1,) numbers of the first neurons, ``targets`` the populations that
+        each one feeds, ``order`` topological, ``layered`` whether it matters.
+        """
+        fed: list[list[int]] = []
+        for population in self._populations:
+            self._check_time_step(population)
+            fed.append([])
+            for port in destinations(population.release_out):
+                for target in targets(port.process):
+                    if target.scheduler_of() is not self:
+                        raise GraphError(
+                            expected(
+                                describe(port.process), "target",
+                                "a population of the source's scheduler; to another one "
+                                "connect s_out, s_in, a_out and a_in", describe(target),
+                            )
+                        )
+                    fed[-1].append(self.index(target))
+        edges = [(s, t) for s, found in enumerate(fed) for t in found]
+        return {
+            "offsets": np.cumsum([0] + [p.size for p in self._populations]),
+            "targets": [sorted(set(found)) for found in fed],
+            "order": topological(len(fed), edges),
+            "layered": self._layered,
+        }
+
+    def _check_time_step(self, population: AsyncLIF) -> None:
+        """Refuse circles of processes that would wait for each other's time step."""
+        waiting, seen = within_time_step(population), []
+        while waiting:
+            target = waiting.pop()
+            scheduler = target.scheduler_of()
+            if scheduler is self:
+                raise GraphError(
+                    expected(
+                        describe(population), "s_out",
+                        "a path through another time step: within this one connect "
+                        "release_out and forward_in", f"a_in of {describe(target)}",
+                    )
+                )
+            if not any(scheduler is s for s in seen):
+                seen.append(scheduler)
+                for other in scheduler._populations:
+                    waiting += within_time_step(other)
+
+
+def _check_populations(populations: list[AsyncLIF]) -> None:
+    what = "populations"
+    if not populations or not all(isinstance(p, AsyncLIF) for p in populations):
+        raise ValidationError(
+            expected("SpikeScheduler", what, "one or more AsyncLIF", repr(populations))
+        )
+    for i, population in enumerate(populations):
+        if any(population is p for p in populations[:i]):
+            raise ValidationError(
+                expected("SpikeScheduler", what, "each once", f"{describe(population)} twice")
+            )
+        if population._scheduler:
+            raise GraphError(
+                expected(describe(population), "scheduler", "one",
+                         f"a second one besides {describe(population.scheduler_of())}")
+            )
+
+
+def check_whole(where: str, what: str, value: object, low: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ValidationError(expected(where, what, f"an integer >= {low}", repr(value)))
+    return int(value)
+
+
+def check_sample_ids(where: str, sample_ids: Sequence[int] | None) -> tuple[int, ...] | None:
+    if sample_ids is None:
+        return None
+    ids = tuple(check_whole(where, "sample_ids", i, 0) for i in sample_ids)
+    if not ids or max(ids) > _random.MAX_INDEX:
+        raise ValidationError(
+            expected(where, "sample_ids", "at least one integer below 2**32", sample_ids)
+        )
+    return ids

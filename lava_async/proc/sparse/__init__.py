@@ -1,0 +1,1 @@
+"""Synapses given one by one."""

@@ -1,0 +1,77 @@
+"""The process graph equals the reference and the golden cases, bit for bit."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import lava_async as la
+from random_networks import graphs, inputs
+
+pytestmark = pytest.mark.timeout(120)
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def assert_graph_equals_reference(graph, x, schedule, **options):
+    want = la.simulate(graph, x, schedule, backend="reference", **options)
+    got = la.simulate(graph, x, schedule, backend="graph", **options)
+    for field in dataclasses.fields(la.Record):
+        a, b = getattr(got, field.name), getattr(want, field.name)
+        if b is None:
+            assert a is None, field.name
+        else:
+            assert a.dtype == b.dtype and a.shape == b.shape, field.name
+            np.testing.assert_array_equal(a, b, err_msg=field.name)
+    return got
+
+
+@pytest.mark.parametrize("case", range(24))
+def test_golden_case(case):
+    golden = np.load(GOLDEN / f"case_{case:02d}.npz")
+    graph = la.load(GOLDEN / f"case_{case:02d}.net")
+    schedule = {"momentum": la.Momentum, "layer": la.LayerSync}[str(golden["schedule"])](
+        int(golden["group_size"])
+    )
+    stop_after = int(golden["stop_after"])
+    record = la.simulate(
+        graph, golden["input"], schedule, backend="graph",
+        stop_after=None if stop_after < 0 else stop_after,
+    )
+    np.testing.assert_array_equal(record.all_spikes, golden["all_spikes"])
+    np.testing.assert_array_equal(
+        record.spikes.reshape(golden["spikes"].shape), golden["spikes"]
+    )
+    np.testing.assert_array_equal(record.forward_steps, golden["forward_steps"])
+
+
+KINDS = {
+    "random": lambda size: la.Random(size, seed=2**63 + 5),
+    "momentum": la.Momentum,
+    "noisy momentum": lambda size: la.Momentum(size, noise=0.5, seed=3),
+    "layer": la.LayerSync,
+}
+
+
+@pytest.mark.parametrize("group_size", [1, 3, 8, 10**6])
+@pytest.mark.parametrize("kind", KINDS)
+@settings(
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],  # each example starts a dozen processes: no search for a smaller one
+)
+@given(data=st.data())
+def test_random_networks(kind, group_size, data):
+    """Skip and recurrent connections, any output population, every schedule and group size."""
+    graph = data.draw(graphs())
+    x = data.draw(inputs(graph, max_batch=2, max_steps=5))
+    options = {"trace": data.draw(st.booleans())}
+    if kind != "layer":
+        options["stop_after"] = data.draw(st.sampled_from([None, 0, 2]))
+    ids = st.lists(st.integers(0, 2**32 - 1), min_size=len(x), max_size=len(x))
+    assert_graph_equals_reference(
+        graph, x, KINDS[kind](group_size), sample_ids=data.draw(ids), **options
+    )

@@ -1,0 +1,638 @@
+"""Asynchronous networks wired by hand: among stock processes, resets, Vars, faults."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from lava.magma.core.run_conditions import RunContinuous, RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.conv.process import Conv
+from lava.proc.dense.process import Dense
+from lava.proc.io.reset import Reset
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
+from lava.proc.lif.models import PyLifModelBitAcc
+from lava.proc.lif.process import LIF
+from lava.proc.monitor.process import Monitor
+from scipy.sparse import csr_matrix
+from scipy.sparse import random as random_sparse
+
+import lava_async as la
+from lava_async.errors import GraphError, ProcessError, UnsupportedError, ValidationError
+from lava_async.netx import Network
+from lava_async.proc import AsyncConv, AsyncDense, AsyncLIF, AsyncSparse, SpikeScheduler, _messages
+from lava_async.proc.conv.models import PyAsyncConvModelFixed
+from lava_async.proc.conv.process import from_lava
+from lava_async.proc.dense.models import PyAsyncDenseModelFixed
+from lava_async.proc.lif.models import PyAsyncLIFModelFixed
+from lava_async.proc.scheduler.models import PySpikeSchedulerModel
+from lava_async.proc.sparse.models import PyAsyncSparseModelFixed
+from lava_async.runtime import Runner
+
+pytestmark = pytest.mark.timeout(120)
+FIXED = Loihi2SimCfg(select_tag="fixed_pt")
+AS_GRAPH = Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)
+SCHEDULE = la.Momentum(3)
+LIF_ARGUMENTS = {"du": 1500, "dv": 300, "vth": 50}
+
+
+def lif(size, name=None):
+    return AsyncLIF(shape=(size,), **LIF_ARGUMENTS, name=name)
+
+
+def population(shape, name="p"):
+    return la.Population(name, shape, 1500, 300, 50)
+
+
+def weights(rng, target, source):
+    return rng.integers(-40, 90, (target, source))
+
+
+def random_input(shape, seed=1, high=2):
+    return np.random.default_rng(seed).integers(0, high, shape)
+
+
+def feed(x, *ports):
+    source = Source(data=x)
+    for port in ports:
+        source.s_out.connect(port)
+
+
+def collect(port, num_steps):
+    sink = Sink(shape=port.shape, buffer=num_steps)
+    port.connect(sink.a_in)
+    return sink
+
+
+def connect(source, connection, target):
+    """Source and target populations of one scheduler."""
+    source.release_out.connect(connection.release_in)
+    connection.forward_out.connect(target.forward_in)
+
+
+# ---------------------------------------------------------------- composition
+
+
+@pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
+def test_skip_and_recurrent_connections_between_stock_processes(tag):
+    """Source -> Dense -> LIF -> three populations, two of them outputs -> Dense -> sink."""
+    num_steps = 30
+    rng = np.random.default_rng(5)
+    # Even weights and odd thresholds: no sum meets a threshold, whatever is left of a decay.
+    before, after = 2 * rng.integers(-20, 40, (12, 6)), 2 * rng.integers(-20, 40, (5, 4))
+    sizes = [12, 10, 8, 4]
+    edges = [(-1, 0), (0, 1), (1, 2), (0, 2), (1, 0), (1, 1), (-1, 2)]
+    values = [weights(rng, sizes[t + 1], sizes[s + 1]) for s, t in edges]
+    x = random_input((6, num_steps))
+
+    populations = [lif(n, f"p{i}") for i, n in enumerate(sizes[1:])]
+    scheduler = SpikeScheduler(populations, SCHEDULE)
+    decay = 4095 if tag == "fixed_pt" else 1
+    dense_in, lif_in = Dense(weights=before), LIF(shape=(12,), du=decay, dv=decay, vth=31)
+    dense_out = Dense(weights=after)
+    feed(x, dense_in.s_in)
+    dense_in.a_out.connect(lif_in.a_in)
+    for (s, t), value in zip(edges, values, strict=True):
+        connection = AsyncDense(weights=value)
+        connection.synops_out.connect(scheduler.synops_in)
+        if s < 0:
+            lif_in.s_out.connect(connection.s_in)
+            connection.a_out.connect(populations[t].a_in)
+        else:
+            connect(populations[s], connection, populations[t])
+    populations[2].s_out.connect(dense_out.s_in)
+    ports = lif_in.s_out, populations[1].s_out, populations[2].s_out, dense_out.a_out
+    sinks = [collect(port, num_steps) for port in ports]
+    with Runner(scheduler, Loihi2SimCfg(select_tag=tag)) as run:
+        run(num_steps=12)
+        run(num_steps=num_steps - 12)
+        spikes_in, spikes_1, spikes_2, currents = (sink.data.get().astype(int) for sink in sinks)
+        totals = [getattr(scheduler, f"total_{n}").get() for n in ("forward_steps", "synops")]
+
+    graph = la.Graph(
+        (12,),
+        tuple(population((n,)) for n in sizes[1:]),
+        tuple(la.Dense(s, t, value) for (s, t), value in zip(edges, values, strict=True)),
+    )
+    want = la.simulate(graph, spikes_in, SCHEDULE)
+    assert want.spikes.any() and spikes_in.any()
+    np.testing.assert_array_equal(spikes_1, want.all_spikes[0, 10:18])
+    np.testing.assert_array_equal(spikes_2, want.spikes[0])
+    np.testing.assert_array_equal(currents[:, 1:], after @ spikes_2[:, :-1])
+    assert totals == [want.forward_steps.sum(), want.synops.sum()]
+
+
+def test_convolutions_in_lavas_order_and_monitors():
+    """(W, H, C) ports and stock Conv's arguments; Monitors watch states and spikes."""
+    num_steps = 10
+    rng = np.random.default_rng(2)
+    shape = (5, 4, 2)
+    settings = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 2}
+    kernel = rng.integers(-30, 60, (4, 3, 2, 1)) * 2
+    x = random_input((*shape, num_steps))
+    first = AsyncConv(weight=kernel, input_shape=shape, **settings)
+    stock = Conv(weight=kernel, input_shape=shape, **settings)
+    hidden = AsyncLIF(shape=first.output_shape, **LIF_ARGUMENTS)
+    second_kernel = rng.integers(-30, 60, (3, 2, 2, 4))
+    second = AsyncConv(weight=second_kernel, input_shape=first.output_shape, padding=1)
+    output = AsyncLIF(shape=second.output_shape, **LIF_ARGUMENTS)
+    scheduler = SpikeScheduler([hidden, output], SCHEDULE)
+    feed(x, first.s_in, stock.s_in)
+    first.a_out.connect(hidden.a_in)
+    connect(hidden, second, output)
+    sinks = [collect(port, num_steps) for port in (first.a_out, stock.a_out, output.s_out)]
+    state, spikes = Monitor(), Monitor()
+    state.probe(output.v, num_steps)
+    spikes.probe(output.s_out, num_steps)
+    with Runner(scheduler, FIXED) as run:
+        run(num_steps=num_steps)
+        ours, stocks, got = (sink.data.get() for sink in sinks)
+        (seen_v,) = next(iter(state.get_data().values())).values()
+        (seen,) = next(iter(spikes.get_data().values())).values()
+        last_v = output.v.get()
+
+    np.testing.assert_array_equal(ours[..., :-1], stocks[..., 1:])  # stock Conv: a step later
+    inputs = la.Conv(la.INPUT, 0, from_lava(kernel), (1, 2), (0, 1), (2, 1), 2)
+    inner = la.Conv(0, 1, from_lava(second_kernel), padding=(1, 1))
+    populations = (
+        population(first.output_shape[::-1]), population(second.output_shape[::-1])
+    )
+    graph = la.Graph(shape[::-1], populations, (inputs, inner))
+    want = la.simulate(graph, x.transpose(2, 1, 0, 3), SCHEDULE)
+    assert want.spikes.any()
+    np.testing.assert_array_equal(got.transpose(2, 1, 0, 3), want.spikes[0])
+    np.testing.assert_array_equal(np.moveaxis(seen, 0, -1), got)
+    np.testing.assert_array_equal(seen_v[-1], last_v)
+
+
+@pytest.mark.parametrize("schedule", [la.Random(2, seed=4), la.LayerSync(2)])
+def test_two_schedulers_pass_spikes_on_within_the_time_step(schedule):
+    num_steps = 15
+    rng = np.random.default_rng(3)
+    sparse = csr_matrix(random_sparse(20, 9, 0.4, random_state=1).astype(bool) * 70)
+    values = [weights(rng, 9, 6), sparse, weights(rng, 5, 20)]
+    x = random_input((6, num_steps))
+    one, two, three = lif(9), lif(20), lif(5)
+    first, second = SpikeScheduler([one], SCHEDULE), SpikeScheduler([two, three], schedule)
+    into, between = AsyncDense(weights=values[0]), AsyncSparse(weights=sparse)
+    feed(x, into.s_in)
+    into.a_out.connect(one.a_in)
+    one.s_out.connect(between.s_in)
+    between.a_out.connect(two.a_in)
+    connect(two, AsyncDense(weights=values[2]), three)
+    sinks = [collect(p.s_out, num_steps) for p in (one, three)]
+    with Runner(first, FIXED) as run:
+        run(num_steps=num_steps)
+        spikes, got = (sink.data.get() for sink in sinks)
+        steps = second.total_forward_steps.get()
+    graph = la.Graph((6,), (population((9,)),), (la.Dense(-1, 0, values[0]),))
+    want = la.simulate(graph, x, SCHEDULE).spikes[0]
+    np.testing.assert_array_equal(spikes, want)
+    graph = la.Graph(
+        (9,),
+        (population((20,)), population((5,))),
+        (la.Dense(-1, 0, sparse.toarray()), la.Dense(0, 1, values[2])),
+    )
+    record = la.simulate(graph, want, schedule)
+    assert record.spikes.any()
+    np.testing.assert_array_equal(got, record.spikes[0])
+    assert steps == record.forward_steps.sum()
+
+
+@pytest.mark.parametrize("group_size", [_messages.CAPACITY, _messages.CAPACITY + 1, 10**6])
+def test_lists_longer_than_a_message(group_size):
+    rng = np.random.default_rng(7)
+    size = 3 * _messages.CAPACITY
+    graph = la.Graph(
+        (size,),
+        (population((size,)), population((5,))),
+        (la.OneToOne(-1, 0, 100), la.Dense(0, 1, weights(rng, 5, size) // 8)),
+    )
+    x = np.ones((1, size, 2), np.int64)
+    want = la.simulate(graph, x, la.Momentum(group_size), trace=True)
+    got = la.simulate(graph, x, la.Momentum(group_size), backend="graph", trace=True)
+    assert want.forward_steps[0, 0] >= 1
+    np.testing.assert_array_equal(got.released_at, want.released_at)
+    np.testing.assert_array_equal(got.all_spikes, want.all_spikes)
+
+
+def test_arbitrary_weights_can_be_set_between_runs():
+    rng = np.random.default_rng(1)
+    old, new = weights(rng, 8, 6), weights(rng, 8, 6)
+    x = random_input((6, 10))
+    cells, dense = lif(8), AsyncDense(weights=old)
+    SpikeScheduler([cells])
+    feed(x, dense.s_in)
+    dense.a_out.connect(cells.a_in)
+    sink = collect(dense.a_out, 10)
+    with Runner(cells, FIXED) as run:
+        run(num_steps=5)
+        dense.weights.set(new)
+        run(num_steps=5)
+        got = sink.data.get()
+        np.testing.assert_array_equal(dense.weights.get(), new)
+    np.testing.assert_array_equal(got, np.hstack([old @ x[:, :5], new @ x[:, 5:]]))
+
+
+# ---------------------------------------------------------------- refused before it runs
+
+
+def wire_no_scheduler():
+    cells = lif(3, "cells")
+    dense = AsyncDense(weights=np.ones((3, 2)))
+    dense.a_out.connect(cells.a_in)
+    feed(np.zeros((2, 1)), dense.s_in)
+    return cells
+
+
+def wire_no_input():
+    dense, cells = AsyncDense(weights=np.ones((3, 2)), name="dense"), lif(3)
+    dense.a_out.connect(cells.a_in)
+    return SpikeScheduler([cells])
+
+
+def wire_no_output():
+    dense, cells = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3)
+    cells.release_out.connect(dense.release_in)
+    return SpikeScheduler([cells])
+
+
+def wire_no_stock_output():
+    dense = AsyncDense(weights=np.ones((3, 3)), name="dense")
+    feed(np.zeros((3, 1)), dense.s_in)
+    return dense
+
+
+def wire_both_inputs():
+    dense, cells = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3)
+    connect(cells, dense, cells)
+    feed(np.zeros((3, 1)), dense.s_in)
+    return SpikeScheduler([cells])
+
+
+def wire_wrong_size():
+    dense, a, b = AsyncDense(weights=np.ones((3, 4)), name="dense"), lif(3), lif(3)
+    connect(a, dense, b)
+    return SpikeScheduler([a, b])
+
+
+def wire_wrong_kind_of_output():
+    dense, a, b = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3), lif(3)
+    a.release_out.connect(dense.release_in)
+    dense.a_out.connect(b.a_in)
+    return SpikeScheduler([a, b])
+
+
+def wire_forward_to_stock_port():
+    dense, a, b = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3), lif(3)
+    a.release_out.connect(dense.release_in)
+    dense.forward_out.connect(b.a_in)
+    return SpikeScheduler([a, b])
+
+
+def wire_stock_into_forward():
+    cells = lif(3)
+    feed(np.zeros((3, 1)), cells.forward_in)
+    return SpikeScheduler([cells])
+
+
+def wire_across_schedulers():
+    dense, a, b = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3), lif(3)
+    connect(a, dense, b)
+    SpikeScheduler([b])
+    return SpikeScheduler([a])
+
+
+def wire_a_circle():
+    dense, a, b = AsyncDense(weights=np.ones((3, 3))), lif(3, "a"), lif(3, "b")
+    a.s_out.connect(dense.s_in)
+    dense.a_out.connect(b.a_in)
+    return SpikeScheduler([a, b])
+
+
+def wire_a_circle_through_another_scheduler():
+    a, b = lif(3, "a"), lif(3, "b")
+    a.s_out.connect(b.a_in)
+    b.s_out.connect(a.a_in)
+    SpikeScheduler([b])
+    return SpikeScheduler([a])
+
+
+@pytest.mark.parametrize(
+    "wire, message",
+    [
+        (wire_no_scheduler, "AsyncLIF 'cells': scheduler: expected one .* none"),
+        (wire_no_input, "AsyncDense 'dense': input: expected either s_in or release_in"),
+        (wire_no_output, "AsyncDense 'dense': forward_out: expected forward_in"),
+        (wire_no_stock_output, "AsyncDense 'dense': a_out: expected a target"),
+        (wire_both_inputs, "AsyncDense 'dense': input: .* both"),
+        (wire_wrong_size, "AsyncDense 'dense': source: expected a population of 4 neurons"),
+        (wire_wrong_kind_of_output, "AsyncDense 'dense': a_out: expected no connection: connect f"),
+        (wire_forward_to_stock_port, "forward_out: expected forward_in|a_in: expected one mess"),
+        (wire_stock_into_forward, "forward_in and release_out: expected forward_out"),
+        (wire_across_schedulers, "AsyncDense 'dense': target: expected a population of the sou"),
+        (wire_a_circle, "AsyncLIF 'a': s_out: expected a path through another time step"),
+        (wire_a_circle_through_another_scheduler, "s_out: expected a path through another"),
+    ],
+)
+@pytest.mark.parametrize("runner", [True, False], ids=["Runner", "Lava's run"])
+def test_graphs_that_cannot_run(wire, message, runner):
+    process = wire()
+    with pytest.raises(GraphError, match=message):
+        if runner:
+            with Runner(process, FIXED):
+                pass
+        else:
+            process.run(RunSteps(num_steps=1), FIXED)
+
+
+@pytest.mark.parametrize(
+    "build, message",
+    [
+        (lambda: SpikeScheduler([]), "populations: expected one or more"),
+        (lambda: SpikeScheduler([lif(3)], "momentum"), "schedule: expected"),
+        (lambda: SpikeScheduler([lif(3)], output=lif(3)), "output: expected one of its"),
+        (lambda: SpikeScheduler([lif(3)], la.LayerSync(), stop_after=1), "stop_after"),
+        (lambda: SpikeScheduler([lif(3)], reset_interval=0), "reset_interval"),
+        (lambda: SpikeScheduler([lif(3)], reset_interval=3, reset_offset=-1), "reset_offset"),
+        (lambda: SpikeScheduler([lif(3)], sample_ids=[]), "sample_ids"),
+        (lambda: AsyncLIF(shape=(3,), du=5000, name="x"), "AsyncLIF 'x': iDecay"),
+        (lambda: AsyncLIF(shape=(3,), vth=-1), "vThMant"),
+        (lambda: AsyncLIF(shape=(3,), bias_mant=2**20), "bias"),
+        (lambda: AsyncDense(weights=np.ones(3)), "weight dimensions: expected 2"),
+        (lambda: AsyncDense(weights=[[300]], name="d"), r"d: weights\[0, 0\]: expected an integer"),
+        (lambda: AsyncDense(weights=[[0.5]]), "expected an integer"),
+        (lambda: AsyncDense(weights=[[1]], input_shape=(2, 1)), "input_shape: expected 1 neurons"),
+        (lambda: AsyncSparse(weights=np.ones((2, 2))), "weights: expected a SciPy sparse matrix"),
+        (lambda: AsyncSparse(weights=csr_matrix([[300]])), "expected an integer"),
+        (lambda: AsyncConv(weight=np.ones((1, 1)), input_shape=(3, 3, 1)), "weight dimensions"),
+        (lambda: AsyncConv(weight=np.ones((1, 2, 2, 1)), input_shape=(3, 3, 2)), "channels"),
+        (lambda: AsyncConv(weight=np.ones((1, 5, 2, 1)), input_shape=(3, 3, 1)), "target shape"),
+    ],
+)
+def test_arguments_are_checked(build, message):
+    with pytest.raises(ValidationError, match=message):
+        build()
+
+
+def test_a_population_has_one_scheduler():
+    cells = lif(3, "cells")
+    SpikeScheduler([cells], name="first")
+    with pytest.raises(GraphError, match=r"'cells': scheduler: expected one .*second.*'first'"):
+        SpikeScheduler([cells])
+    with pytest.raises(ValidationError, match="each once"):
+        other = lif(3)
+        SpikeScheduler([other, other])
+
+
+@pytest.mark.parametrize(
+    "tag, value, message",
+    [
+        ("fixed_pt", -1, r"s_in: time step 3, value at flat index 1: expected a whole number"),
+        ("floating_pt", 0.5, r"s_in: time step 3, value at flat index 1: expected a whole number"),
+        ("floating_pt", np.nan, r"s_in: time step 3"),
+    ],
+)
+def test_inputs_that_are_not_counts_are_refused(tag, value, message):
+    dense, cells = AsyncDense(weights=np.ones((3, 2)), name="dense"), lif(3)
+    x = np.zeros((2, 4))
+    x[1, 2] = value
+    feed(x, dense.s_in)
+    dense.a_out.connect(cells.a_in)
+    with (
+        pytest.raises(ProcessError, match="'dense' .*" + message),
+        Runner(SpikeScheduler([cells]), Loihi2SimCfg(select_tag=tag)) as run,
+    ):
+        run(num_steps=4)
+
+
+# ---------------------------------------------------------------- the composite
+
+
+def small_graph():
+    """Dense, slowly decaying, so that state and resets matter; a recurrent connection."""
+    rng = np.random.default_rng(0)
+    sizes = [12, 10, 8, 4]
+    return la.Graph(
+        (12,),
+        tuple(population((n,), f"p{i}") for i, n in enumerate(sizes[1:])),
+        (
+            *(la.Dense(i - 1, i, weights(rng, sizes[i + 1], sizes[i])) for i in range(3)),
+            la.Dense(2, 0, weights(rng, 10, 4)),
+        ),
+    )
+
+
+@pytest.mark.parametrize("offset", [0, 13])
+def test_reset_interval_and_offset(offset):
+    interval, num_steps, ids = 10, 35, [7, 3]
+    graph, schedule = small_graph(), la.Random(2, seed=9)
+    x = random_input((12, num_steps))
+    network = Network(
+        graph, schedule=schedule, reset_interval=interval, reset_offset=offset, sample_ids=ids
+    )
+    feed(x, network.inp)
+    sink = collect(network.out, num_steps)
+    with Runner(network, AS_GRAPH) as run:
+        run(num_steps=num_steps)
+        got = sink.data.get()
+    phase = offset % interval
+    cuts = sorted({0, *range(phase, num_steps, interval), num_steps})
+    samples = [7, 7, 3, 7, 3] if phase else [7, 3, 7, 3]
+    for begin, end, sample in zip(cuts, cuts[1:], samples, strict=False):
+        want = la.simulate(graph, x[:, begin:end], schedule, sample_ids=[sample]).spikes[0]
+        np.testing.assert_array_equal(got[:, begin:end], want)
+
+
+def test_reset_on_demand_between_runs_and_by_a_stock_reset():
+    graph, schedule = small_graph(), la.LayerSync(2)  # spikes on their way are forgotten, too
+    x = random_input((12, 12))
+    network = Network(graph, schedule=schedule)
+    feed(x, network.inp)
+    sink = collect(network.out, 12)
+    stock = Reset(reset_value=1, interval=12, offset=7)  # after time step 8
+    stock.connect_var(network.reset)
+    with Runner(network, AS_GRAPH) as run:
+        run(num_steps=4)
+        network.reset.set(np.array([1]))
+        run(num_steps=8)
+        got = sink.data.get()
+        assert network.reset.get() == 0
+    for sample, begin in enumerate((0, 4, 8)):
+        part = slice(begin, begin + 4)
+        want = la.simulate(graph, x[:, part], schedule, sample_ids=[sample]).spikes[0]
+        np.testing.assert_array_equal(got[:, part], want)
+
+
+def test_vars_are_those_of_the_fused_process():
+    graph, x = small_graph(), random_input((12, 14))
+    names = ["u", "v", "spike_count", "forward_steps", "synops", "overflows",
+             "total_forward_steps", "total_synops", "total_overflows"]
+    seen = []
+    for config in (FIXED, AS_GRAPH):
+        network = Network(graph, schedule=SCHEDULE)
+        feed(x, network.inp)
+        with Runner(network, config) as run:
+            run(num_steps=7)
+            values = [getattr(network, name).get() for name in names]
+            network.total_synops.set(np.array([2**40]))
+            network.spike_count.set(np.zeros(22))
+            voltage = np.arange(22) * 100 - 500
+            network.v.set(voltage)
+            network.u.set(-voltage)
+            np.testing.assert_array_equal(network.v.get(), voltage)
+            run(num_steps=7)
+            seen.append(values + [getattr(network, name).get() for name in names])
+    assert np.concatenate(seen[0]).any()
+    for fused, as_graph in zip(*seen, strict=True):
+        np.testing.assert_array_equal(as_graph, fused)
+
+
+def test_a_part_of_the_state_can_be_set_and_read():
+    network = Network(small_graph(), schedule=SCHEDULE)
+    with Runner(network, AS_GRAPH) as run:
+        run(num_steps=1)
+        network.v.set(np.array([5, -7]), np.array([3, 20]))
+        np.testing.assert_array_equal(network.v.get(np.array([20, 3])), [-7, 5])
+        assert np.count_nonzero(network.v.get()) == 2
+
+
+def test_state_beyond_24_bits_is_refused():
+    network = Network(small_graph())
+    with (
+        pytest.raises(ProcessError, match=r"'p0' .*p0\.v: value: expected a 24-bit integer"),
+        Runner(network, AS_GRAPH) as run,
+    ):
+        run(num_steps=1)
+        network.v.set(np.full(22, 2**24))
+        run(num_steps=1)
+
+
+def test_a_monitor_on_the_state_of_several_populations_is_refused():
+    network, monitor = Network(small_graph()), Monitor()
+    monitor.probe(network.v, 3)
+    with pytest.raises(UnsupportedError, match="Monitor on v"), Runner(network, AS_GRAPH):
+        pass
+
+
+def test_a_monitor_on_the_state_of_one_population():
+    rng, x = np.random.default_rng(4), random_input((6, 8))
+    graph = la.Graph((6,), (population((5,)),), (la.Dense(-1, 0, weights(rng, 5, 6)),))
+    seen = []
+    for config in (FIXED, AS_GRAPH):
+        network, monitor = Network(graph), Monitor()
+        feed(x, network.inp)
+        monitor.probe(network.v, 8)
+        with Runner(network, config) as run:
+            run(num_steps=8)
+            (values,) = next(iter(monitor.get_data().values())).values()
+            seen.append(values)
+    assert seen[0].any()
+    np.testing.assert_array_equal(*seen)
+
+
+def test_under_lavas_own_runtime_with_pause():
+    graph, x = small_graph(), random_input((12, 5))
+    network = Network(graph, schedule=SCHEDULE)
+    feed(x, network.inp)
+    network.run(RunSteps(num_steps=5), AS_GRAPH)
+    try:
+        spikes = la.simulate(graph, x, SCHEDULE).all_spikes[0].sum(axis=1)
+        np.testing.assert_array_equal(network.spike_count.get(), spikes)
+        network.run(RunContinuous())
+        time.sleep(0.1)
+        network.pause()
+        assert network.spike_count.get().sum() > spikes.sum()
+    finally:
+        network.stop()
+
+
+def test_run_pause_and_resume():
+    graph, x = small_graph(), random_input((12, 5))
+    network = Network(graph, schedule=SCHEDULE)
+    feed(x, network.inp)
+    with Runner(network, AS_GRAPH) as run:
+        counts = [0]
+        for _ in range(2):
+            run()
+            time.sleep(0.1)
+            run.pause()
+            counts.append(network.total_forward_steps.get()[0])
+            run(num_steps=2)
+        assert counts[0] < counts[1] < counts[2]
+
+
+# ---------------------------------------------------------------- faults
+
+PROCESSES = {
+    "stock": PyLifModelBitAcc,
+    "conv": PyAsyncConvModelFixed,
+    "sparse": PyAsyncSparseModelFixed,
+    "dense": PyAsyncDenseModelFixed,
+    "population": PyAsyncLIFModelFixed,
+    "scheduler": PySpikeSchedulerModel,
+}
+OUTPUTS = {"stock": "s_out", "population": "request_out", "scheduler": "grant_out", "conv": "a_out"}
+
+
+def faulty_network():
+    """stock LIF -> conv -> population -> sparse, dense -> population; all processes named."""
+    stock = LIF(shape=(3, 3, 1), du=4095, dv=4095, vth=1, bias_mant=2, bias_exp=6, name="stock")
+    conv = AsyncConv(weight=np.full((1, 1, 1, 1), 90), input_shape=(3, 3, 1), name="conv")
+    hidden = AsyncLIF(shape=(3, 3, 1), **LIF_ARGUMENTS, name="population")
+    output = lif(9, "output")
+    sparse = AsyncSparse(weights=csr_matrix(np.eye(9) * 60), name="sparse")
+    dense = AsyncDense(weights=np.ones((9, 9)), name="dense")
+    stock.s_out.connect(conv.s_in)
+    conv.a_out.connect(hidden.a_in)
+    connect(hidden, sparse, output)
+    connect(hidden, dense, output)
+    SpikeScheduler([hidden, output], SCHEDULE, name="scheduler")
+    return output
+
+
+@pytest.mark.parametrize("fault", ["start", "first", "later", "shape", "kill"])
+@pytest.mark.parametrize("kind", PROCESSES)
+def test_a_failing_process_is_named(kind, fault, monkeypatch):
+    cls = PROCESSES[kind]
+    init, run_spk = cls.__init__, cls.run_spk
+
+    def failing_init(self, proc_params):
+        init(self, proc_params)
+        if fault == "start":
+            raise ValueError("broken")
+
+    def failing_run(self):
+        if self.time_step == {"first": 1, "later": 3, "shape": 2, "kill": 2}.get(fault):
+            if fault == "shape":
+                getattr(self, OUTPUTS.get(kind, "forward_out")).send(np.zeros(7, np.int32))
+            if fault == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise ValueError("broken")
+        run_spk(self)
+
+    messages = {"shape": r"expected shape .* \(got \(7,\)\)", "kill": "killed by SIGKILL"}
+    begin = time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(cls, "__init__", failing_init)
+        patch.setattr(cls, "run_spk", failing_run)
+        process = faulty_network()
+        # Both populations run the same model, so either may be the first to fail.
+        name = "(population|output)" if kind == "population" else kind
+        message = messages.get(fault, "ValueError: broken")
+        with (
+            pytest.raises(ProcessError, match=rf"(?s)process '{name}' .*{message}"),
+            Runner(process, FIXED) as run,
+        ):
+            run(num_steps=5)
+    assert time.monotonic() - begin < 10
+
+
+def test_the_network_of_the_fault_tests_runs():
+    output = faulty_network()
+    sink = collect(output.s_out, 5)
+    with Runner(output, FIXED) as run:
+        run(num_steps=5)
+        assert sink.data.get().any()

@@ -73,7 +73,7 @@ def verify(
     x: npt.ArrayLike,
     schedule: Schedule | None = None,
     *,
-    backends: Sequence[str] = ("reference", "kernel", "lava"),
+    backends: Sequence[str] = BACKENDS,
     stop_after: int | None = None,
     run: Callable[..., Record] = simulate,
     on_done: Callable[[str], object] = lambda backend: None,

@@ -135,10 +135,10 @@ def test_verify_finds_equal_backends(folder, capsys):
     assert document["difference"] is None
 
 
-def test_verify_runs_lava_too(folder, capsys):
+def test_verify_runs_lava_and_the_graph_too(folder, capsys):
     np.save("one.npy", np.load("input.npy")[:1])
     out, _ = run(capsys, "verify", "recorded.net", "one.npy")
-    assert out.startswith("equal: reference, kernel, lava on 1 sample ")
+    assert out.startswith("equal: reference, kernel, lava, graph on 1 sample ")
 
 
 def changed(record, array, place, value):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,11 +85,9 @@ class Training:
         data = DataName(self.settings.data)
         train, test = load_split(data, train=True), load_split(data, train=False)
         while self.epoch < epochs:
-            with _one_thread():
-                loss = _recipe.train_epoch(
-                    self.network, self.optimizer, *train,
-                    epoch=self.epoch, seed=self.settings.seed,
-                )
+            loss = _recipe.train_epoch(
+                self.network, self.optimizer, *train, epoch=self.epoch, seed=self.settings.seed
+            )
             graph = self.network.graph()
             x = fit_to(graph, *test, where=NETWORK)
             result = metrics.evaluate(graph, simulate(graph, x), test[1])
@@ -156,21 +153,6 @@ class Training:
                 expected(where, "checkpoint", "one of this network", _brief(error))
             ) from error
         return training
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """PyTorch on one thread.
-
-    About as fast for these small layers and many times as fast on a busy machine; and sums
-    are taken in the same order whatever the number of cores.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def describe(epoch: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from lava_async._cli._files import read_input
 from lava_async._verify import ARRAYS
 from lava_async._verify import verify as compare
 
-DEFAULT_BACKENDS = "reference,kernel,lava"
+DEFAULT_BACKENDS = "reference,kernel,lava,graph"
 
 
 def verify(

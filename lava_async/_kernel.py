@@ -10,6 +10,9 @@ Layout: `_Net` holds the network and `_State` one sample's state, both as flat a
 (one time step at a time, for Lava) share them.
 """
 
+# What Numba calls with its own context is called here without.
+# pyright: reportCallIssue=false
+
 from __future__ import annotations
 
 import hashlib

@@ -35,6 +35,7 @@ from lava_async.errors import (
 )
 
 SCHEDULE_GROUP = "lava_async"
+INPUT_SHAPE = "input_shape"
 FORMAT_VERSION = 1
 RULES = {"input_rule": "whole_frame", "refractory_rule": "time_step"}
 """The rules of execution that a recorded schedule relies on; there are no others yet."""
@@ -60,8 +61,9 @@ def load(path: str | os.PathLike[str], input_shape: Sequence[int] | None = None)
     path : path
         HDF5 file in SLAYER's (netx's) layout.
     input_shape : tuple of int, optional
-        Shape of one input frame, (C,) or (C, H, W). Needed where the file does not say: when
-        its first layer is a convolution. Otherwise it must agree with the file.
+        Shape of one input frame, (C,) or (C, H, W). Needed where the file does not say:
+        when its first layer is a convolution and it was not exported by this package.
+        Otherwise it must agree with the file.
 
     Returns
     -------
@@ -80,6 +82,10 @@ def load(path: str | os.PathLike[str], input_shape: Sequence[int] | None = None)
     name = os.fsdecode(path)
     given = None if input_shape is None else _check_input_shape(input_shape)
     with _open(name) as file:
+        recorded = _recorded_input_shape(file)
+        if given is not None and recorded is not None and given != recorded:
+            raise _malformed(name, "input_shape", f"{recorded}, as the file records", given)
+        given = given or recorded
         network = _Network(shape=given, input_shape=given)
         for layer in _layers(name, file):
             _READERS[layer.type](layer, network)
@@ -122,14 +128,37 @@ def read_schedule(file: h5py.File) -> Schedule | None:
         raise FileFormatError(_one_line(f"{file.filename}: {error}")) from error
 
 
-def write_schedule(file: h5py.File, schedule: Schedule) -> None:
-    """Record a schedule in a file, in place of one that is there."""
+def _recorded_input_shape(file: h5py.File) -> tuple[int, ...] | None:
+    """Shape of one input frame, if our group in the file tells."""
+    where = f"{file.filename}: {SCHEDULE_GROUP}"
+    wanted = "(C,) or (C, H, W), integers >= 1"
+    with _hdf5_errors(where, INPUT_SHAPE, wanted):
+        if SCHEDULE_GROUP not in file or INPUT_SHAPE not in file[SCHEDULE_GROUP]:
+            return None
+        dataset = file[SCHEDULE_GROUP][INPUT_SHAPE]
+        if dataset.dtype.kind not in "iu" or dataset.shape not in ((1,), (3,)):
+            raise _malformed(where, INPUT_SHAPE, wanted, dataset)
+        shape = tuple(int(n) for n in dataset[()])
+    if min(shape) < 1:
+        raise _malformed(where, INPUT_SHAPE, wanted, shape)
+    return shape
+
+
+def write_schedule(
+    file: h5py.File, schedule: Schedule, input_shape: Sequence[int] | None = None
+) -> None:
+    """Record a schedule in a file, in place of one that is there.
+
+    ``input_shape`` is recorded too, for networks whose first layer does not tell it.
+    """
     if SCHEDULE_GROUP in file:
         del file[SCHEDULE_GROUP]
     attributes = file.create_group(SCHEDULE_GROUP).attrs
     for key, value in {"format_version": FORMAT_VERSION, **schedule.to_dict(), **RULES}.items():
         # A seed may need all 64 bits.
         attributes[key] = np.uint64(value) if key == "seed" else value
+    if input_shape is not None:
+        file[SCHEDULE_GROUP][INPUT_SHAPE] = np.asarray(input_shape)
 
 
 # Messages

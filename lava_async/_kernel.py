@@ -48,6 +48,7 @@ _uniform53 = _jit(_random.uniform53)
 _DENSE, _ONE_TO_ONE, _CONV = range(3)
 _MOMENTUM, _NOISY_MOMENTUM, _RANDOM = range(3)
 _SHIFT = dyn.STATE_SHIFT
+_ALL = (1 << 31) - 1  # there are no more neurons than that
 _LAST_NEURON = (1 << 32) - 1
 _FIRE_BLOCK = 16  # neurons that are skipped at once, if none is above threshold
 _SCHEDULE_PURPOSE = np.uint64(int(_random.Purpose.SCHEDULE) << 24)
@@ -167,11 +168,11 @@ def _compile_schedule(net: _Net, schedule: Schedule, stop_after: int | None) -> 
     return _Plan(
         layered=not isinstance(schedule, AsyncSchedule),
         kind=kind,
-        group_size=schedule.group_size,
+        group_size=min(schedule.group_size, _ALL),
         amplitude=noise_amplitude(noise, net.threshold),
         key0=key0,
         key1=key1,
-        stop_after=-1 if stop_after is None else stop_after,
+        stop_after=-1 if stop_after is None else min(stop_after, _ALL),
     )
 
 

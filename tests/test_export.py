@@ -107,7 +107,7 @@ def test_a_failing_export_leaves_the_old_file(tmp_path, monkeypatch):
     net.export_hdf5(path)
     before = path.read_bytes()
 
-    def broken(file, schedule):
+    def broken(file, schedule, input_shape):
         raise OSError("disk full")
 
     monkeypatch.setattr(_hdf5, "write_schedule", broken)
@@ -191,3 +191,37 @@ def test_stock_netx_loads_the_file(tmp_path, build, shape):
     theirs = np.sort(stock.layers[-1].synapse.weights.init, axis=1)
     ours = np.sort(graph.connections[-1].weight, axis=1)
     assert np.array_equal(theirs / np.abs(theirs).max(), ours / np.abs(ours).max())
+
+
+@pytest.mark.parametrize("kind", ["flatten", "conv"])
+def test_the_file_tells_the_shape_that_no_input_block_does(tmp_path, kind):
+    neuron = dict(threshold=1.0, current_decay=1.0, voltage_decay=1.0)
+    if kind == "flatten":
+        blocks = [cuba.Flatten(), cuba.Dense(neuron, 50, 7, weight_scale=6, delay_shift=False)]
+    else:
+        blocks = [cuba.Conv(neuron, 2, 3, 3, weight_scale=6, delay_shift=False)]
+    net = async_slayer.Network(blocks, schedule=la.Momentum(3), input_shape=(2, 5, 5))
+    path = tmp_path / "network.net"
+    net.export_hdf5(path)
+    x = (np.random.default_rng(0).random((3, 2, 5, 5, 6)) < 0.5).astype(np.uint8)
+    want = la.simulate(net.graph(), x).all_spikes
+    assert want.any()
+    assert la.load(path).input_shape == (2, 5, 5)
+    np.testing.assert_array_equal(la.simulate(la.load(path), x).all_spikes, want)
+    again = async_slayer.Network.from_hdf5(path)
+    np.testing.assert_array_equal(la.simulate(again.graph(), x).all_spikes, want)
+    with pytest.raises(FileFormatError, match="as the file records"):
+        la.load(path, input_shape=(50,))
+
+
+def test_a_replaced_block_is_noticed(tmp_path):
+    neuron = dict(threshold=1.0, current_decay=1.0, voltage_decay=1.0)
+    net = async_slayer.Network(
+        [cuba.Dense(neuron, 5, 4, weight_scale=6, delay_shift=False)], input_shape=(5,)
+    )
+    other = cuba.Dense(neuron, 5, 3, weight_scale=6, delay_shift=False)
+    net.blocks[0] = other
+    want = other.synapse.weight.detach().squeeze().numpy()
+    got = net.graph().connections[0].weight
+    assert got.shape == (3, 5)
+    np.testing.assert_array_equal(got, 2 * np.round(want * 32).clip(-128, 127))

@@ -187,3 +187,15 @@ def test_importing_the_package_is_light():
     code = f"import sys, lava_async; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("size", [2**31, 2**63, 2**80])
+def test_a_group_may_be_larger_than_any_network(graph, size):
+    x = np.ones((1, 2, 1))
+    for cls in (la.Momentum, la.Random, la.LayerSync):
+        want = la.simulate(graph, x, cls(100), backend="kernel")
+        got = la.simulate(graph, x, cls(size), backend="kernel")
+        np.testing.assert_array_equal(got.all_spikes, want.all_spikes)
+        np.testing.assert_array_equal(got.forward_steps, want.forward_steps)
+    late = la.simulate(graph, x, la.Momentum(1), stop_after=size)
+    np.testing.assert_array_equal(late.forward_steps, [[5]])

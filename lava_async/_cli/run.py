@@ -86,7 +86,7 @@ def simulate_in_chunks(
     The result does not depend on the parts. Lava gets all samples at once, as each call
     starts a runtime.
     """
-    size = len(x) if backend == "lava" else _CHUNK
+    size = len(x) if backend in ("lava", "graph") else _CHUNK
     starts = range(0, len(x), size)
     records = []
     with progress(f"{backend}: samples", len(x) if len(starts) > 1 else 0) as advance:

@@ -23,14 +23,19 @@ from lava_async.slayer.layers import Layer
 _SCALE = 1 << dyn.STATE_SHIFT  # SLAYER's default: a threshold of 1 is a mantissa of 64
 
 
-def write(path: str | os.PathLike[str], layers: Sequence[Layer], schedule: Schedule) -> None:
-    """The blocks' own export, plus the schedule."""
+def write(
+    path: str | os.PathLike[str],
+    layers: Sequence[Layer],
+    schedule: Schedule,
+    input_shape: tuple[int, ...],
+) -> None:
+    """The blocks' own export, plus the schedule and the shape of the input."""
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file, torch.no_grad():
         groups = file.create_group("layer")
         for index, layer in enumerate(layers):
             with layer.exportable():
                 layer.block.export_hdf5(groups.create_group(str(index)))
-        _hdf5.write_schedule(file, schedule)
+        _hdf5.write_schedule(file, schedule, input_shape)
 
 
 def read(

@@ -79,6 +79,10 @@ class Layer:
             raise self.unsupported(
                 "pre_hook_fx", "a function (weight, descale=False), as quantize_8bit", error
             ) from error
+        if not bool(torch.isfinite(value).all()):
+            raise ValidationError(
+                expected(self.where, "weight", "finite numbers", "nan or inf: training diverged?")
+            )
         # The hook divides and multiplies by the scale, which may leave the last bits off.
         whole = value + (value.detach().round() - value.detach())
         low, high = torch.aminmax(whole.detach())

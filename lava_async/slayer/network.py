@@ -35,8 +35,10 @@ class Network(torch.nn.Module):
     """A chain of SLAYER's CUBA blocks with asynchronous execution and unlayered backprop.
 
     The forward pass runs the very integers that `export_hdf5` writes. Under `LayerSync` it
-    is SLAYER's own forward with ``delay_shift=False``; under the other schedules it is the
-    asynchronous execution that `lava_async.simulate` runs, unrolled for autograd.
+    is SLAYER's own forward with ``delay_shift=False`` (thresholds up to a mantissa of 4095,
+    which SLAYER tells apart); under the other schedules it is the asynchronous execution that
+    `lava_async.simulate` runs, unrolled for autograd. `Random` and momentum noise draw by
+    sample: pass ``sample_ids`` for an evaluation that can be repeated.
 
     Parameters
     ----------
@@ -96,7 +98,8 @@ class Network(torch.nn.Module):
     ):
         super().__init__()
         self.blocks = torch.nn.ModuleList(blocks)
-        self._layers = layers_of(list(self.blocks))
+        self.input_shape: tuple[int, ...] | None = None
+        self._known_layers = layers_of(list(self.blocks))
         self.schedule = Momentum() if schedule is None else schedule
         self.dropout = Dropout(input_dropout, spike_dropout, refractory_dropout, seed)
         self._rules = Rules(
@@ -104,18 +107,22 @@ class Network(torch.nn.Module):
             surrogates.resolve(surrogate),
             bool(detach_reset),
         )
-        if not 1 <= max_forward_steps <= _random.MAX_FORWARD_STEP:
+        if credit is not None and not isinstance(credit, Carried):
+            raise ValidationError(expected("Network", "credit", "a Carried", repr(credit)))
+        if (
+            not isinstance(max_forward_steps, int)
+            or not 1 <= max_forward_steps <= _random.MAX_FORWARD_STEP
+        ):
             raise ValidationError(
                 expected(
                     "Network", "max_forward_steps",
-                    f"1 <= max_forward_steps <= {_random.MAX_FORWARD_STEP}", max_forward_steps,
+                    f"an integer in 1..{_random.MAX_FORWARD_STEP}", repr(max_forward_steps),
                 )
             )
         self.max_forward_steps = max_forward_steps
         # Training samples are numbered on and on, also over checkpoints.
         self.register_buffer("samples_seen", torch.zeros((), dtype=torch.int64))
         self._evaluated = 0
-        self.input_shape: tuple[int, ...] | None = None
         if input_shape is not None:
             self._resolve(tuple(int(n) for n in input_shape))
         _warn_of_shift(self._layers)
@@ -133,6 +140,19 @@ class Network(torch.nn.Module):
                 expected("Network", "schedule", "LayerSync, Random or Momentum", repr(schedule))
             )
         self._schedule = schedule
+
+    @property
+    def _layers(self) -> list[Layer]:
+        """What we know about the blocks, anew if one was replaced."""
+        known = [layer.block for layer in self._known_layers]
+        if len(known) != len(self.blocks) or any(
+            a is not b for a, b in zip(known, self.blocks, strict=True)
+        ):
+            self._known_layers = layers_of(list(self.blocks))
+            shape = self.input_shape
+            for layer in self._known_layers if shape is not None else ():
+                shape = layer.resolve(shape)
+        return self._known_layers
 
     @property
     def device(self) -> torch.device:
@@ -367,8 +387,8 @@ class Network(torch.nn.Module):
         ValidationError
             The input shape is not known yet, or the folder cannot be written.
         """
-        self._require_shape("export_hdf5()")
-        hdf5.write(path, self._layers, self.schedule)
+        shape = self._require_shape("export_hdf5()")
+        hdf5.write(path, self._layers, self.schedule, shape)
 
     @classmethod
     def from_hdf5(
@@ -389,7 +409,7 @@ class Network(torch.nn.Module):
         ----------
         path : path
         input_shape : tuple of int, optional
-            For files without an input layer.
+            For files of SLAYER without an input layer.
         tau_grad, scale_grad : float
             Of SLAYER's neurons.
         settings

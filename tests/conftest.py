@@ -1,0 +1,21 @@
+"""Before the workers start: compile the kernels into the cache on disk, once.
+
+Otherwise each worker of a fresh clone would compile them within some test's time limit.
+"""
+
+import numpy as np
+
+import lava_async as la
+
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):  # in a worker: the cache is there by now
+        return
+    from lava_async._kernel import Stepper
+
+    graph = la.Graph(
+        (1,), (la.Population("p", (1,), 0, 0, 1),), (la.Dense(la.INPUT, 0, np.ones((1, 1))),)
+    )
+    for top in (1, 1000):  # events as bytes and as 32-bit numbers
+        la.simulate(graph, np.full((1, 1, 1), top))
+    Stepper(graph, la.Momentum()).step(np.ones(1, np.int64))

@@ -50,6 +50,7 @@ _MOMENTUM, _NOISY_MOMENTUM, _RANDOM = range(3)
 _SHIFT = dyn.STATE_SHIFT
 _ALL = (1 << 31) - 1  # there are no more neurons than that
 _LAST_NEURON = (1 << 32) - 1
+_FRAME_BLOCK = 32  # entries of a frame that are skipped at once, if all are 0
 _FIRE_BLOCK = 16  # neurons that are skipped at once, if none is above threshold
 _SCHEDULE_PURPOSE = np.uint64(int(_random.Purpose.SCHEDULE) << 24)
 
@@ -176,7 +177,6 @@ def _compile_schedule(net: _Net, schedule: Schedule, stop_after: int | None) -> 
     )
 
 
-@_jit
 def _new_state(num_neurons, num_populations):
     return _State(
         np.zeros(num_neurons, np.int64),
@@ -612,7 +612,7 @@ def _evaluate_reached(net, heap, s, forward_step):
     count[_HITS] = 0
 
 
-@_jit
+@_inline
 def _async_step(net, plan, s, index, times, sample, time_step):
     """One asynchronous time step; ``index`` and ``times`` are the input's events."""
     heap = plan.kind == _MOMENTUM
@@ -661,7 +661,7 @@ def _layer_step(net, plan, s, index, times):
     count[_FORWARD_STEPS] = forward_steps
 
 
-@_jit
+@_inline
 def _any_step(net, plan, s, index, times, sample, time_step):
     if plan.layered:
         _layer_step(net, plan, s, index, times)
@@ -682,10 +682,16 @@ def _events(frames):
     flat = frames.reshape(num_inputs * num_steps)
     where = np.empty(len(flat), np.int32)
     found = 0
-    for i in range(len(flat)):
-        # Without a branch: whether an entry is 0 is hard to predict.
-        where[found] = i
-        found += flat[i] != 0
+    for low in range(0, len(flat), _FRAME_BLOCK):
+        high = min(low + _FRAME_BLOCK, len(flat))
+        any_event = flat[low]
+        for i in range(np.uint64(low), np.uint64(high)):
+            any_event |= flat[i]
+        if any_event:
+            for i in range(np.uint64(low), np.uint64(high)):
+                # Without a branch: whether an entry is 0 is hard to predict.
+                where[found] = i
+                found += flat[i] != 0
     where = where[:found]
     begin = np.zeros(num_steps + 1, np.int64)
     for i in where:
@@ -705,14 +711,18 @@ def _events(frames):
 
 @_jit
 def _any_samples(
-    net, plan, frames, sample_ids, low, high, spikes, numbers, trace, fired_at, released_at
+    net, plan, s, frames, sample_ids, low, high, spikes, numbers, trace, fired_at, released_at
 ):
     """Run samples low..high of a batch; see `run` for the arrays."""
     net = _borrow_net(net)
+    spikes, numbers, sample_ids = _borrow(spikes), _borrow(numbers), _borrow(sample_ids)
+    fired_at, released_at = _borrow(fired_at), _borrow(released_at)
+    s = _borrow_state(s)
     for b in range(low, high):
-        own = _new_state(len(net.population), len(net.order))
-        s = _borrow_state(own)
-        begin, index, times = _events(frames[b])
+        s.u[:] = 0
+        s.v[:] = 0
+        s.current[:] = 0
+        begin, index, times = _events(_borrow(frames[b]))
         for t in range(frames.shape[-1]):
             here = slice(begin[t], begin[t + 1])
             _any_step(net, plan, s, index[here], times[here], sample_ids[b], t)
@@ -740,11 +750,11 @@ def _entry_points(sources: str):
 
     @numba.njit(cache=True, nogil=True)
     def run_samples(
-        net, plan, frames, sample_ids, low, high, spikes, numbers, trace, fired_at, released_at
+        net, plan, s, frames, sample_ids, low, high, spikes, numbers, trace, fired_at, released_at
     ):
         if sources != "":
             _any_samples(
-                net, plan, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
+                net, plan, s, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
                 released_at,
             )  # fmt: skip
 
@@ -797,8 +807,10 @@ def run(
     released_at = np.full((batch, num_neurons, num_steps) if trace else (0, 0, 0), -1, np.int32)
 
     def work(low: int, high: int) -> None:
+        # Made here, so that it is alive while the kernel borrows it.
+        s = _new_state(num_neurons, len(graph.populations))
         _run_samples(
-            net, plan, frames, ids, low, high, spikes, numbers, trace, fired_at, released_at
+            net, plan, s, frames, ids, low, high, spikes, numbers, trace, fired_at, released_at
         )
 
     threads = min(num_threads or len(os.sched_getaffinity(0)), batch)
@@ -857,7 +869,7 @@ class Stepper:
     def __init__(self, graph: Graph, schedule: Schedule, stop_after: int | None = None):
         self._net = _compile_graph(graph, schedule)
         self._plan = _compile_schedule(self._net, schedule, stop_after)
-        self._state = _new_state.py_func(graph.num_neurons, len(graph.populations))
+        self._state = _new_state(graph.num_neurons, len(graph.populations))
         self.reset()
 
     @property

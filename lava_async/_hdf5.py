@@ -133,10 +133,14 @@ def _recorded_input_shape(file: h5py.File) -> tuple[int, ...] | None:
     where = f"{file.filename}: {SCHEDULE_GROUP}"
     wanted = "(C,) or (C, H, W), integers >= 1"
     with _hdf5_errors(where, INPUT_SHAPE, wanted):
-        if SCHEDULE_GROUP not in file or INPUT_SHAPE not in file[SCHEDULE_GROUP]:
+        dataset = file.get(f"{SCHEDULE_GROUP}/{INPUT_SHAPE}")
+        if dataset is None:
             return None
-        dataset = file[SCHEDULE_GROUP][INPUT_SHAPE]
-        if dataset.dtype.kind not in "iu" or dataset.shape not in ((1,), (3,)):
+        if (
+            not isinstance(dataset, h5py.Dataset)
+            or dataset.dtype.kind not in "iu"
+            or dataset.shape not in ((1,), (3,))
+        ):
             raise _malformed(where, INPUT_SHAPE, wanted, dataset)
         shape = tuple(int(n) for n in dataset[()])
     if min(shape) < 1:
@@ -158,7 +162,7 @@ def write_schedule(
         # A seed may need all 64 bits.
         attributes[key] = np.uint64(value) if key == "seed" else value
     if input_shape is not None:
-        file[SCHEDULE_GROUP][INPUT_SHAPE] = np.asarray(input_shape)
+        file[f"{SCHEDULE_GROUP}/{INPUT_SHAPE}"] = np.asarray(input_shape)
 
 
 # Messages

@@ -293,6 +293,8 @@ class SupervisedRuntime(Runtime):
     def start(self, run_condition: AbstractRunCondition) -> None:
         if not self._is_initialized or self._stopping:
             raise ExecutionError("the Lava runtime does not run (any more)")
+        if self._is_running:
+            raise ExecutionError("a run is in progress: pause() or wait() first")
         super().start(run_condition)
 
     def pause(self) -> None:

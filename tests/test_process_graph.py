@@ -636,3 +636,12 @@ def test_the_network_of_the_fault_tests_runs():
     with Runner(output, FIXED) as run:
         run(num_steps=5)
         assert sink.data.get().any()
+
+
+def test_conv_takes_arrays_as_it_takes_tuples():
+    kernel = np.ones((4, 2, 2, 1), int)
+    shapes = {
+        AsyncConv(weight=kernel, input_shape=(6, 4, 1), stride=stride).a_out.shape
+        for stride in ((2, 1), [2, 1], np.array([2, 1]))
+    }
+    assert len(shapes) == 1

@@ -101,6 +101,18 @@ def test_pause_and_resume(nothing_left):
         run()  # ... and the end of the block stops a run
 
 
+@pytest.mark.timeout(60)
+def test_a_run_during_a_run_is_refused(nothing_left):
+    relays = chain()
+    with Runner(relays[0], CONFIG) as run:
+        run()
+        for again in (None, 3):
+            with pytest.raises(ExecutionError, match="a run is in progress"):
+                run(num_steps=again)
+        run.pause()
+        run(num_steps=2)
+
+
 def test_stock_injector_and_extractor(nothing_left, monkeypatch):
     """Channels between the caller and the network."""
     # The injector waits for input that does not come and hears no request to stop.

@@ -149,9 +149,10 @@ class Network(torch.nn.Module):
             a is not b for a, b in zip(known, self.blocks, strict=True)
         ):
             self._known_layers = layers_of(list(self.blocks))
-            shape = self.input_shape
-            for layer in self._known_layers if shape is not None else ():
-                shape = layer.resolve(shape)
+            if self.input_shape is not None:
+                shape = self.input_shape
+                for layer in self._known_layers:
+                    shape = layer.resolve(shape)
         return self._known_layers
 
     @property

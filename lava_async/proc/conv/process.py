@@ -81,4 +81,4 @@ def from_lava(weight: npt.NDArray) -> npt.NDArray:
 
 def _reverse(pair: int | tuple[int, ...]) -> Any:
     """(width, height), Lava's order, to (height, width)."""
-    return tuple(pair)[::-1] if isinstance(pair, Sequence) else pair
+    return pair if np.ndim(pair) == 0 else tuple(pair)[::-1]  # type: ignore[arg-type]

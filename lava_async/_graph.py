@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -319,6 +319,21 @@ class Conv(Connection):
             raise GraphError(expected(where, "conv target shape", want, target))
 
 
+def topological(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
+    """Topological order of 0..count-1, ties and cycles broken by number.
+
+    Edges (source, target) from outside that range, such as from `INPUT`, do not matter.
+    """
+    edges = list(edges)
+    waiting = {p: {s for s, t in edges if t == p and s != p} for p in range(count)}
+    order: list[int] = []
+    while waiting:
+        ready = [p for p, sources in waiting.items() if not sources & waiting.keys()]
+        order.append(min(ready or waiting))
+        del waiting[order[-1]]
+    return order
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A runnable network.
@@ -389,16 +404,8 @@ class Graph:
     @functools.cached_property
     def order(self) -> tuple[int, ...]:
         """Populations in topological order, ties and cycles broken by file order."""
-        waiting = {
-            p: {c.source for c in self.connections if c.target == p and c.source not in (INPUT, p)}
-            for p in range(len(self.populations))
-        }
-        order: list[int] = []
-        while waiting:
-            ready = [p for p, sources in waiting.items() if not sources & waiting.keys()]
-            order.append(min(ready or waiting))
-            del waiting[order[-1]]
-        return tuple(order)
+        edges = [(c.source, c.target) for c in self.connections]
+        return tuple(topological(len(self.populations), edges))
 
     @functools.cached_property
     def max_input(self) -> int:

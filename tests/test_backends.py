@@ -9,16 +9,7 @@ from hypothesis import strategies as st
 
 import lava_async as la
 from random_networks import async_schedules, graphs, inputs, schedules
-
-
-def assert_equal_records(got: la.Record, want: la.Record) -> None:
-    for field in dataclasses.fields(la.Record):
-        a, b = getattr(got, field.name), getattr(want, field.name)
-        if b is None:
-            assert a is None, field.name
-        else:
-            assert a.dtype == b.dtype and a.shape == b.shape, field.name
-            np.testing.assert_array_equal(a, b, err_msg=field.name)
+from records import assert_equal_records
 
 
 @settings(max_examples=250, deadline=None)

@@ -1,6 +1,5 @@
 """The process graph equals the reference and the golden cases, bit for bit."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 import lava_async as la
 from random_networks import graphs, inputs
+from records import assert_equal_records
 
 pytestmark = pytest.mark.timeout(120)
 GOLDEN = Path(__file__).parent / "golden"
@@ -18,13 +18,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def assert_graph_equals_reference(graph, x, schedule, **options):
     want = la.simulate(graph, x, schedule, backend="reference", **options)
     got = la.simulate(graph, x, schedule, backend="graph", **options)
-    for field in dataclasses.fields(la.Record):
-        a, b = getattr(got, field.name), getattr(want, field.name)
-        if b is None:
-            assert a is None, field.name
-        else:
-            assert a.dtype == b.dtype and a.shape == b.shape, field.name
-            np.testing.assert_array_equal(a, b, err_msg=field.name)
+    assert_equal_records(got, want)
     return got
 
 

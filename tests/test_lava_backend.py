@@ -1,6 +1,5 @@
 """The fused Lava process equals the kernel and the golden cases, bit for bit."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import lava_async as la
 from lava_async._hdf5 import load
 from lava_async.errors import ProcessError
 from random_networks import graphs, inputs, schedules
+from records import assert_equal_records
 
 pytestmark = pytest.mark.timeout(120)
 GOLDEN = Path(__file__).parent / "golden"
@@ -20,13 +20,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def assert_lava_equals_kernel(graph, x, schedule, **options):
     want = la.simulate(graph, x, schedule, **options)
     got = la.simulate(graph, x, schedule, backend="lava", **options)
-    for field in dataclasses.fields(la.Record):
-        a, b = getattr(got, field.name), getattr(want, field.name)
-        if b is None:
-            assert a is None, field.name
-        else:
-            assert a.dtype == b.dtype and a.shape == b.shape, field.name
-            np.testing.assert_array_equal(a, b, err_msg=field.name)
+    assert_equal_records(got, want)
     return got
 
 

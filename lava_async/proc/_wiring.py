@@ -164,18 +164,6 @@ def within_time_step(population: AsyncLIF) -> list[AsyncLIF]:
     return found
 
 
-def topological(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
-    """Topological order of 0..count-1, ties and cycles broken by number (as `Graph.order`)."""
-    edges = list(edges)
-    waiting = {p: {s for s, t in edges if t == p and s != p} for p in range(count)}
-    order: list[int] = []
-    while waiting:
-        ready = [p for p, sources in waiting.items() if not sources & waiting.keys()]
-        order.append(min(ready or waiting))
-        del waiting[order[-1]]
-    return order
-
-
 def check_weights(where: str, weights: npt.ArrayLike) -> npt.NDArray[np.int16]:
     """Weights as integers in -256..254, or `GraphError`."""
     return check_integers(

@@ -10,6 +10,7 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.variable import Var
 
 from lava_async import _random
+from lava_async._graph import topological
 from lava_async._schedule import AsyncSchedule, Momentum, Schedule
 from lava_async._simulate import check_stop_after
 from lava_async.errors import GraphError, ValidationError, expected
@@ -19,7 +20,6 @@ from lava_async.proc._wiring import (
     describe,
     destinations,
     targets,
-    topological,
     within_time_step,
 )
 from lava_async.proc.lif.process import AsyncLIF

@@ -1,8 +1,8 @@
 """Neuron arithmetic: CUBA-LIF in Loihi's fixed point (see ``semantics``: State and arithmetic).
 
-Pure functions on integers, written so that they mean the same for NumPy arrays and for
-compiled scalars; the kernels compile these very functions. Units: membrane units, in
-which a spike through weight ``w`` is worth ``w << 6``.
+Pure functions on arrays of integers: the definition, for the reference. The kernel has forms
+of its own, in 32 bits, that give the same numbers. Units: membrane units, in which a spike
+through weight ``w`` is worth ``w << 6``.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ import numba
 import numba.extending
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
 from numba import types
 
 from lava_async import _dynamics as dyn
@@ -38,9 +39,6 @@ from lava_async._schedule import AsyncSchedule, Momentum, Random, Schedule, nois
 _jit = numba.njit(nogil=True)
 _inline = numba.njit(nogil=True, inline="always")
 
-_decay = _jit(dyn.decay)
-_wrap_current = _jit(dyn.wrap_current)
-_clip_voltage = _jit(dyn.clip_voltage)
 _philox4x32 = _jit(_random.philox4x32)
 _uniform24 = _jit(_random.uniform24)
 _uniform53 = _jit(_random.uniform53)
@@ -48,10 +46,18 @@ _uniform53 = _jit(_random.uniform53)
 _DENSE, _ONE_TO_ONE, _CONV = range(3)
 _MOMENTUM, _NOISY_MOMENTUM, _RANDOM = range(3)
 _SHIFT = dyn.STATE_SHIFT
+_LIMIT = np.int32(dyn.STATE_LIMIT)
+_VOLTAGE_MAX = np.int32(dyn.STATE_LIMIT - 1)
+_VOLTAGE_MIN = np.int32(1 - dyn.STATE_LIMIT)
+_REFRACTORY = np.int32(-(1 << 31))  # stands for the voltage until the time step ends
+_SUM_MAX = np.int32(1 << 24)  # weight units; in membrane units it overflows any state
 _ALL = (1 << 31) - 1  # there are no more neurons than that
 _LAST_NEURON = (1 << 32) - 1
-_FRAME_BLOCK = 32  # entries of a frame that are skipped at once, if all are 0
-_FIRE_BLOCK = 16  # neurons that are skipped at once, if none is above threshold
+_GATHER = np.uint64(0x0102040810204080)  # times a word of eight flags: they end up in the top byte
+_WORD = 8  # bytes that are looked at together where most are 0
+_WORDS = 8  # words of flags that are gathered in one
+_ROW = 32  # rows of dense weights are filled up to a multiple, which needs no remainder loop
+_FRONT = 64  # waiting spikes that are kept in order; see `_push_ranked`
 _SCHEDULE_PURPOSE = np.uint64(int(_random.Purpose.SCHEDULE) << 24)
 
 
@@ -61,10 +67,10 @@ class _Net(NamedTuple):
     start: npt.NDArray[np.int64]  # (P + 1,) first neuron of each population
     order: npt.NDArray[np.int64]  # (P,) topological
     population: npt.NDArray[np.int32]  # (N,)
-    i_decay: npt.NDArray[np.int64]  # (P,)
-    v_decay: npt.NDArray[np.int64]  # (P,)
-    threshold: npt.NDArray[np.int64]  # (P,) membrane units
-    bias: npt.NDArray[np.int64]  # (N,) membrane units
+    i_keep: npt.NDArray[np.int32]  # (P,) 4096 - decay
+    v_keep: npt.NDArray[np.int32]  # (P,)
+    threshold: npt.NDArray[np.int32]  # (P,) membrane units
+    bias: npt.NDArray[np.int32]  # (N,) membrane units
     first: npt.NDArray[np.int64]  # (P + 2,) first connection by source, the input's first
     wiring: npt.NDArray[np.int64]  # (C, 19) see `_wire`
     weight: npt.NDArray[np.int16]  # all weights, fan-out of a source contiguous
@@ -86,22 +92,25 @@ class _Plan(NamedTuple):
 class _State(NamedTuple):
     """One sample's neurons, and the scratch space of a time step."""
 
-    u: npt.NDArray[np.int64]  # (N,)
-    v: npt.NDArray[np.int64]  # (N,)
-    current: npt.NDArray[np.int32]  # (2N,) weighted sums in weight units; see `_wire`
+    u: npt.NDArray[np.int32]  # (N,)
+    v: npt.NDArray[np.int32]  # (N,)
+    current: npt.NDArray[np.int32]  # (2N + 32,) weighted sums in weight units; see `_wire`
     hit: npt.NDArray[np.uint8]  # (2N,) listed in `hits`
     hits: npt.NDArray[np.int32]  # (2N,) targets of single synapses
     swept: npt.NDArray[np.uint8]  # (P,) populations that a whole row of weights reached
+    fires: npt.NDArray[np.uint8]  # neurons of a population that fire now, and in the same
+    fire_words: npt.NDArray[np.uint64]  # memory eight of them at a time
     fired: npt.NDArray[np.int32]  # (N,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) -1: not in this time step (non-refractory)
     released_at: npt.NDArray[np.int32]  # (N,)
-    pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `_spike`
+    pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `_spike` and `_push_ranked`
+    heap: npt.NDArray[np.int64]  # (N,) and the rest of them
     key: npt.NDArray[np.float64]  # (N,) drawn rank of each place in the pool
     group: npt.NDArray[np.int32]  # (N,) neurons whose spikes are released now
-    count: npt.NDArray[np.int64]  # (7,) see the names below
+    count: npt.NDArray[np.int64]  # (8,) see the names below
 
 
-_FIRED, _POOLED, _HITS, _SYNOPS, _OVERFLOWS, _FORWARD_STEPS, _FIRST_OUTPUT = range(7)
+_FIRED, _POOLED, _HEAPED, _HITS, _SYNOPS, _OVERFLOWS, _FORWARD_STEPS, _FIRST_OUTPUT = range(8)
 
 
 def _wire(
@@ -115,7 +124,9 @@ def _wire(
     start = int(graph.offsets[c.target]) + late * graph.num_neurons
     size = graph.populations[c.target].size
     if isinstance(c, Dense):
-        return [_DENSE, c.target, start, size, at] + [0] * 14, c.weight.T.reshape(-1)
+        row = -(-size // _ROW)
+        weight = np.pad(c.weight.T, ((0, 0), (0, row * _ROW - size)))
+        return [_DENSE, c.target, start, size, at, row] + [0] * 13, weight.reshape(-1)
     if isinstance(c, OneToOne):
         return [_ONE_TO_ONE, c.target, start, size, at] + [0] * 14, np.array([c.weight], np.int16)
     if not isinstance(c, Conv):
@@ -150,10 +161,10 @@ def _compile_graph(graph: Graph, schedule: Schedule) -> _Net:
         start=np.ascontiguousarray(graph.offsets, np.int64),
         order=np.array(graph.order, np.int64),
         population=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
-        i_decay=np.array([p.i_decay for p in graph.populations], np.int64),
-        v_decay=np.array([p.v_decay for p in graph.populations], np.int64),
-        threshold=np.array([p.threshold for p in graph.populations], np.int64) << _SHIFT,
-        bias=np.concatenate(bias) << _SHIFT,
+        i_keep=np.array([dyn.DECAY_ONE - p.i_decay for p in graph.populations], np.int32),
+        v_keep=np.array([dyn.DECAY_ONE - p.v_decay for p in graph.populations], np.int32),
+        threshold=np.array([p.threshold for p in graph.populations], np.int32) << _SHIFT,
+        bias=(np.concatenate(bias) << _SHIFT).astype(np.int32),
         first=np.array(first, np.int64),
         wiring=np.array(rows, np.int64),
         weight=np.concatenate(weights),
@@ -177,21 +188,27 @@ def _compile_schedule(net: _Net, schedule: Schedule, stop_after: int | None) -> 
     )
 
 
-def _new_state(num_neurons, num_populations):
+def _new_state(graph: Graph) -> _State:
+    num_neurons = graph.num_neurons
+    gathered = _WORD * _WORDS
+    fires = np.zeros(-(-max(p.size for p in graph.populations) // gathered) * gathered, np.uint8)
     return _State(
-        np.zeros(num_neurons, np.int64),
-        np.zeros(num_neurons, np.int64),
-        np.zeros(2 * num_neurons, np.int32),
+        np.zeros(num_neurons, np.int32),
+        np.zeros(num_neurons, np.int32),
+        np.zeros(2 * num_neurons + _ROW, np.int32),
         np.zeros(2 * num_neurons, np.uint8),
         np.zeros(2 * num_neurons, np.int32),
-        np.zeros(num_populations, np.uint8),
+        np.zeros(len(graph.populations), np.uint8),
+        fires,
+        fires.view(np.uint64),
         np.zeros(num_neurons, np.int32),
         np.full(num_neurons, -1, np.int32),
         np.full(num_neurons, -1, np.int32),
+        np.zeros(num_neurons, np.int64),
         np.zeros(num_neurons, np.int64),
         np.zeros(num_neurons, np.float64),
         np.zeros(num_neurons, np.int32),
-        np.zeros(7, np.int64),
+        np.zeros(8, np.int64),
     )
 
 
@@ -214,8 +231,8 @@ def _borrow(typing_context, array):
 @_jit
 def _borrow_net(net):
     return _Net(
-        _borrow(net.start), _borrow(net.order), _borrow(net.population), _borrow(net.i_decay),
-        _borrow(net.v_decay), _borrow(net.threshold), _borrow(net.bias), _borrow(net.first),
+        _borrow(net.start), _borrow(net.order), _borrow(net.population), _borrow(net.i_keep),
+        _borrow(net.v_keep), _borrow(net.threshold), _borrow(net.bias), _borrow(net.first),
         _borrow(net.wiring), _borrow(net.weight), net.output,
     )  # fmt: skip
 
@@ -224,8 +241,9 @@ def _borrow_net(net):
 def _borrow_state(s):
     return _State(
         _borrow(s.u), _borrow(s.v), _borrow(s.current), _borrow(s.hit), _borrow(s.hits),
-        _borrow(s.swept), _borrow(s.fired), _borrow(s.fired_at), _borrow(s.released_at),
-        _borrow(s.pool), _borrow(s.key), _borrow(s.group), _borrow(s.count),
+        _borrow(s.swept), _borrow(s.fires), _borrow(s.fire_words), _borrow(s.fired),
+        _borrow(s.fired_at), _borrow(s.released_at), _borrow(s.pool), _borrow(s.heap),
+        _borrow(s.key), _borrow(s.group), _borrow(s.count),
     )  # fmt: skip
 
 
@@ -237,6 +255,15 @@ def _begin(s):
         s.released_at[s.fired[i]] = -1
     s.count[:] = 0
     s.count[_FIRST_OUTPUT] = -1
+
+
+@_inline
+def _end(s):
+    """Refractoriness ends; spikes that still wait are discarded."""
+    for i in range(s.count[_FIRED]):
+        s.v[s.fired[i]] = 0
+    s.count[_POOLED] = 0
+    s.count[_HEAPED] = 0
 
 
 # Below, functions that run per neuron or per synapse take the arrays they touch one by one:
@@ -257,12 +284,33 @@ def _reach(n, hit, hits, count):
 @_inline
 def _deliver_dense(wiring, c, weight, current, source, times):
     """Add one row of weights; the compiler turns the loop into vector code."""
-    # Unsigned, because an index that might be negative would be checked in each turn.
-    start, size = np.uint64(wiring[c, 2]), np.uint64(wiring[c, 3])
-    first = np.uint64(wiring[c, 4]) + np.uint64(source) * size
+    # Unsigned, because an index that might be negative would be checked in each turn. What lies
+    # beyond the population receives zeros.
+    start, length = np.uint64(wiring[c, 2]), np.uint64(wiring[c, 5]) * np.uint64(_ROW)
+    first = np.uint64(wiring[c, 4]) + np.uint64(source) * length
     factor = np.int32(times)
-    for o in range(size):
+    for o in range(length):
         current[start + o] += factor * np.int32(weight[first + o])
+
+
+@_inline
+def _deliver_dense_events(wiring, c, weight, current, index, times, low, high):
+    """Add a row of weights for each event. Four at once, which share what they add to."""
+    start, length = np.uint64(wiring[c, 2]), np.uint64(wiring[c, 5]) * np.uint64(_ROW)
+    at = np.uint64(wiring[c, 4])
+    i = low
+    while i + 4 <= high:
+        row0, row1 = at + np.uint64(index[i]) * length, at + np.uint64(index[i + 1]) * length
+        row2, row3 = at + np.uint64(index[i + 2]) * length, at + np.uint64(index[i + 3]) * length
+        times0, times1, times2, times3 = times[i], times[i + 1], times[i + 2], times[i + 3]
+        for o in range(length):
+            current[start + o] += (
+                times0 * weight[row0 + o] + times1 * weight[row1 + o]
+                + times2 * weight[row2 + o] + times3 * weight[row3 + o]
+            )  # fmt: skip
+        i += 4
+    for j in range(i, high):
+        _deliver_dense(wiring, c, weight, current, index[j], times[j])
 
 
 @_jit
@@ -308,17 +356,17 @@ def _deliver_sparse(row, weight, current, hit, hits, count, source, times):
 
 
 @_inline
-def _deliver_input(net, s, index, times):
-    """Deliver the events of an input frame."""
+def _deliver_input(net, s, index, times, low, high):
+    """Deliver the events low..high, those of an input frame."""
     wiring, weight, current, count = net.wiring, net.weight, s.current, s.count
     synops = 0
     for c in range(net.first[0], net.first[1]):
         if wiring[c, 0] == _DENSE:
-            for i in range(len(index)):
-                _deliver_dense(wiring, c, weight, current, index[i], times[i])
+            _deliver_dense_events(wiring, c, weight, current, index, times, low, high)
+            for i in range(low, high):
                 synops += wiring[c, 3] * times[i]
         else:
-            for i in range(len(index)):
+            for i in range(low, high):
                 synops += times[i] * _deliver_sparse(
                     wiring[c], weight, current, s.hit, s.hits, count, index[i], times[i]
                 )
@@ -326,12 +374,12 @@ def _deliver_input(net, s, index, times):
 
 
 @_inline
-def _deliver_spikes(net, s, neurons):
-    """Deliver one spike of each of these neurons."""
+def _deliver_spikes(net, s, neurons, low, high):
+    """Deliver one spike of each of the neurons low..high."""
     wiring, weight, start, first = net.wiring, net.weight, net.start, net.first
     population, current, swept, count = net.population, s.current, s.swept, s.count
     synops = 0
-    for i in range(len(neurons)):
+    for i in range(low, high):
         p = population[neurons[i]]
         source = neurons[i] - start[p]
         for c in range(first[p + 1], first[p + 2]):
@@ -373,37 +421,68 @@ def _momentum(spike):
     return spike >> 32
 
 
-@_inline
-def _push(pool, count, spike, heap):
-    """A fired spike enters the pool: the end of a list, or its place in a heap."""
-    i = count[_POOLED]
-    count[_POOLED] += 1
-    if heap:
-        while i > 0 and pool[(i - 1) >> 1] < spike:
-            pool[i] = pool[(i - 1) >> 1]
-            i = (i - 1) >> 1
-    pool[i] = spike
+@_jit
+def _push_heap(heap, count, spike):
+    i = count[_HEAPED]
+    count[_HEAPED] += 1
+    while i > 0 and heap[(i - 1) >> 1] < spike:
+        heap[i] = heap[(i - 1) >> 1]
+        i = (i - 1) >> 1
+    heap[i] = spike
 
 
-@_inline
-def _pop(pool, count):
-    """Move the first spike of the heap behind its end."""
-    last = count[_POOLED] - 1
-    count[_POOLED] = last
-    first, moved = pool[0], pool[last]
-    pool[last] = -1  # below every spike, and in reach as the sibling of the last one
+@_jit
+def _pop_heap(heap, count):
+    last = count[_HEAPED] - 1
+    count[_HEAPED] = last
+    first, moved = heap[0], heap[last]
     i = 0
     while True:
         child = 2 * i + 1
         if child >= last:
             break
-        child += pool[child + 1] > pool[child]  # without a branch, which could not be predicted
-        if pool[child] <= moved:
+        if child + 1 < last and heap[child + 1] > heap[child]:
+            child += 1
+        if heap[child] <= moved:
             break
-        pool[i] = pool[child]
+        heap[i] = heap[child]
         i = child
-    pool[i] = moved
-    pool[last] = first
+    heap[i] = moved
+    return first
+
+
+@_jit
+def _push_full(pool, heap, count, spike):
+    """`_push_ranked` where the pool holds `_FRONT` spikes already."""
+    if spike < pool[0]:
+        _push_heap(heap, count, spike)
+        return
+    _push_heap(heap, count, pool[0])
+    i = 0
+    while i + 1 < _FRONT and pool[i + 1] < spike:
+        pool[i] = pool[i + 1]
+        i += 1
+    pool[i] = spike
+
+
+@_inline
+def _push_ranked(pool, heap, count, spike):
+    """A fired spike enters the pool at its place.
+
+    The first-ranked spikes stand in ascending order, so that a group is taken off the end. They
+    are few, for that is the fastest with few; the others, all behind them, wait in a heap.
+    """
+    i = count[_POOLED]
+    if i == _FRONT:
+        _push_full(pool, heap, count, spike)
+    elif count[_HEAPED] > 0 and spike < heap[0]:
+        _push_heap(heap, count, spike)
+    else:
+        while i > 0 and pool[i - 1] > spike:
+            pool[i] = pool[i - 1]
+            i -= 1
+        pool[i] = spike
+        count[_POOLED] += 1
 
 
 @_jit
@@ -463,191 +542,243 @@ def _rank(net, plan, s, sample, time_step, forward_step):
 
 @_inline
 def _take_group(net, plan, s, sample, time_step, forward_step):
-    """Remove min(F, |pool|) spikes; they stand behind the end of the pool. Returns how many."""
-    length = s.count[_POOLED]
-    size = min(plan.group_size, length)
-    if size == length:
-        s.count[_POOLED] = 0
-    elif plan.kind == _MOMENTUM:
-        for _ in range(size):
-            _pop(s.pool, s.count)
-    else:
+    """Move the neurons of min(F, |pool|) spikes from the pool to ``group``. Returns how many."""
+    pool, count, group = s.pool, s.count, s.group
+    size = min(plan.group_size, count[_POOLED] + count[_HEAPED])
+    ordered = min(size, count[_POOLED])
+    if plan.kind != _MOMENTUM and size < count[_POOLED]:
         _rank(net, plan, s, sample, time_step, forward_step)
-        _select_last(s.pool, s.key, length, size)
-        s.count[_POOLED] -= size
+        _select_last(pool, s.key, count[_POOLED], size)
+    count[_POOLED] -= ordered
+    for i in range(ordered):
+        group[i] = _neuron(pool[count[_POOLED] + i])
+    for i in range(ordered, size):
+        group[i] = _neuron(_pop_heap(s.heap, count))
     return size
 
 
 # ---------------------------------------------------------------- time steps
 
 
+# The arithmetic of `_dynamics` in 32 bits, eight neurons to a vector register. State has 24
+# bits, biases 19; only sums of weights need more, see `_SUM_MAX`.
 # Index ranges are unsigned, because an index that might be negative would be checked in each
 # turn; and there are no slices, because those count references to shared arrays. So these
 # loops become vector code.
 
 
-@_jit
-def _begin_range(start, stop, u, v, current, bias, i_decay, v_decay):
-    """Boundary and first integration of a population's neurons. Returns the overflows.
+@_inline
+def _decay(x, keep):
+    """`_dynamics.decay`; the product is split, so that its parts fit 32 bits."""
+    size = np.int32(abs(x))
+    low = np.int32((size & (dyn.DECAY_ONE - 1)) * keep)
+    kept = np.int32((size >> dyn.DECAY_BITS) * keep + (low >> dyn.DECAY_BITS))
+    return kept if x >= 0 else np.int32(-kept)
 
-    Leaves in ``current`` the sum that arrived, or 1 for a neuron touched by its residual
-    alone: not 0 means touched.
+
+@_inline
+def _clip_voltage(v):
+    return min(max(v, _VOLTAGE_MIN), _VOLTAGE_MAX)
+
+
+@_inline
+def _wrap_current(i):
+    return np.int32(((i + (_LIMIT - 1)) & (2 * _LIMIT - 1)) - (_LIMIT - 1))
+
+
+@_inline
+def _membrane_units(current):
+    """Sum of weights -> what arrives. Twice: saturated, which overflows wherever the true
+    number does; and modulo 2**32, which wraps as the true number does."""
+    saturated = min(max(current, -_SUM_MAX), _SUM_MAX)
+    return np.int32(saturated << _SHIFT), np.int32(current << _SHIFT)
+
+
+@_inline
+def _begin_range(start, stop, u, v, current, bias, i_keep, v_keep, threshold, fires):
+    """Boundary and first integration of a population's neurons; marks those that fire.
+
+    Returns the overflows.
     """
-    overflows = 0
-    for n in range(np.uint64(start), np.uint64(stop)):
-        i = _decay(u[n], i_decay)
-        residual = i + bias[n]
-        volt = _decay(v[n], v_decay) + residual
+    overflows = np.int32(0)
+    first = np.uint64(start)
+    for k in range(np.uint64(stop) - first):
+        n = first + k
+        i = _decay(u[n], i_keep)
+        residual = np.int32(i + bias[n])
+        volt = np.int32(_decay(v[n], v_keep) + residual)
         clipped = _clip_voltage(volt)
-        overflows += clipped != volt
-        arriving = np.int64(current[n]) << _SHIFT
-        i += arriving
-        wrapped = _wrap_current(i)
-        overflows += wrapped != i
-        volt = clipped + arriving
+        overflows = np.int32(overflows + (clipped != volt))
+        arriving, modulo = _membrane_units(current[n])
+        wrapped = _wrap_current(np.int32(i + modulo))
+        overflows = np.int32(overflows + (wrapped != np.int32(i + arriving)))
+        volt = np.int32(clipped + arriving)
         clipped = _clip_voltage(volt)
-        overflows += clipped != volt
+        overflows = np.int32(overflows + (clipped != volt))
         u[n] = wrapped
         v[n] = clipped
-        current[n] |= residual != 0
-    return overflows
-
-
-@_inline
-def _integrate_range(start, stop, u, v, current, fired_at):
-    """Integrate the currents that wait for a population's neurons. Returns the overflows."""
-    overflows = 0
-    for n in range(np.uint64(start), np.uint64(stop)):
-        arriving = np.int64(current[n]) << _SHIFT
-        i = u[n] + arriving
-        wrapped = _wrap_current(i)
-        overflows += wrapped != i
-        u[n] = wrapped
-        volt = v[n] + arriving if fired_at[n] < 0 else 0
-        clipped = _clip_voltage(volt)
-        overflows += clipped != volt
-        v[n] = clipped
-    return overflows
-
-
-@_inline
-def _fire_range(
-    start, stop, threshold, is_output, forward_step, heap, v, current, fired, fired_at, pool, count
-):
-    """Fire the touched, non-refractory neurons of a population above threshold."""
-    for low in range(start, stop, _FIRE_BLOCK):
-        high = min(low + _FIRE_BLOCK, stop)
-        above = 0
-        for n in range(np.uint64(low), np.uint64(high)):
-            above += v[n] > threshold
-        if above:
-            for n in range(low, high):
-                if v[n] > threshold and current[n] != 0 and fired_at[n] < 0:
-                    _push(pool, count, _spike(n, v[n]), heap)
-                    _fire(n, forward_step, is_output, v, fired, fired_at, count)
-    for n in range(np.uint64(start), np.uint64(stop)):
+        touched = (current[n] != 0) | (residual != 0)
+        fires[k] = touched & (clipped > threshold)
         current[n] = 0
+    return overflows
 
 
 @_inline
-def _fire(n, forward_step, is_output, v, fired, fired_at, count):
-    """Reset a neuron; it is refractory from now on."""
-    v[n] = 0
-    fired_at[n] = forward_step
-    fired[count[_FIRED]] = n
+def _integrate_range(start, stop, u, v, current, threshold, fires):
+    """Integrate the currents that wait for a population's neurons; marks those that fire.
+
+    Returns the overflows.
+    """
+    overflows = np.int32(0)
+    first = np.uint64(start)
+    for k in range(np.uint64(stop) - first):
+        n = first + k
+        arriving, modulo = _membrane_units(current[n])
+        wrapped = _wrap_current(np.int32(u[n] + modulo))
+        overflows = np.int32(overflows + (wrapped != np.int32(u[n] + arriving)))
+        u[n] = wrapped
+        able = v[n] != _REFRACTORY
+        volt = np.int32(v[n] + arriving)
+        clipped = _clip_voltage(volt)
+        overflows = np.int32(overflows + ((clipped != volt) & able))
+        v[n] = clipped if able else _REFRACTORY
+        fires[k] = able & (current[n] != 0) & (clipped > threshold)
+        current[n] = 0
+    return overflows
+
+
+@numba.extending.intrinsic
+def _trailing_zeros(typing_context, word):
+    """Number of the lowest bit that is set, of a number that is not 0."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
+
+
+@_inline
+def _forget_marks(size, fire_words):
+    """Clear what the last marks of a population are gathered with."""
+    last = np.uint64(size - 1) // np.uint64(_WORD * _WORDS) * np.uint64(_WORDS)
+    for w in range(np.uint64(_WORDS)):
+        fire_words[last + w] = 0
+
+
+@_inline
+def _fire_marked(start, stop, is_output, forward_step, ranked, s):
+    """Fire the marked neurons of a population, in their order."""
+    for first in range(np.uint64(0), np.uint64(stop - start), np.uint64(_WORD * _WORDS)):
+        marks = np.uint64(0)
+        for w in range(np.uint64(_WORDS)):
+            word = s.fire_words[(first >> np.uint64(3)) + w]
+            # One bit of each byte, side by side.
+            marks |= ((word * _GATHER) >> np.uint64(56)) << (np.uint64(8) * w)
+        while marks != 0:
+            n = start + np.int64(first + _trailing_zeros(marks))
+            marks &= marks - np.uint64(1)
+            _fire(n, s.v[n], is_output, forward_step, ranked, s)
+
+
+@_inline
+def _fire(n, momentum, is_output, forward_step, ranked, s):
+    """A spike enters the pool; its neuron is refractory from now on."""
+    count = s.count
+    if ranked:
+        _push_ranked(s.pool, s.heap, count, _spike(n, momentum))
+    else:
+        s.pool[count[_POOLED]] = _spike(n, momentum)
+        count[_POOLED] += 1
+    s.v[n] = _REFRACTORY
+    s.fired_at[n] = forward_step
+    s.fired[count[_FIRED]] = n
     count[_FIRED] += 1
     if is_output and count[_FIRST_OUTPUT] < 0:
         count[_FIRST_OUTPUT] = forward_step
 
 
 @_inline
-def _begin_population(net, s, p, forward_steps, heap):
+def _begin_population(net, s, p, forward_steps, ranked):
     """Boundary, the current that waits, and who fires on them."""
     start, stop = net.start[p], net.start[p + 1]
+    _forget_marks(stop - start, s.fire_words)
     s.count[_OVERFLOWS] += _begin_range(
-        start, stop, s.u, s.v, s.current, net.bias, net.i_decay[p], net.v_decay[p]
-    )
-    _fire_range(
-        start, stop, net.threshold[p], p == net.output, forward_steps, heap, s.v, s.current,
-        s.fired, s.fired_at, s.pool, s.count,
+        start, stop, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
+        net.threshold[p], s.fires,
     )  # fmt: skip
+    _fire_marked(start, stop, p == net.output, forward_steps, ranked, s)
 
 
 @_inline
-def _evaluate_reached(net, heap, s, forward_step):
+def _evaluate_reached(net, ranked, s, forward_step):
     """Evaluate every neuron that may have received a current."""
-    u, v, current, fired, fired_at = s.u, s.v, s.current, s.fired, s.fired_at
-    pool, count, swept, hit, hits = s.pool, s.count, s.swept, s.hit, s.hits
+    u, v, current, count = s.u, s.v, s.current, s.count
+    swept, hit, hits = s.swept, s.hit, s.hits
     first, thresholds, population = net.start, net.threshold, net.population
     for p in range(len(swept)):
         if swept[p]:
             swept[p] = 0
             start, stop = first[p], first[p + 1]
-            count[_OVERFLOWS] += _integrate_range(start, stop, u, v, current, fired_at)
-            _fire_range(
-                start, stop, thresholds[p], p == net.output, forward_step, heap, v, current,
-                fired, fired_at, pool, count,
-            )  # fmt: skip
+            _forget_marks(stop - start, s.fire_words)
+            count[_OVERFLOWS] += _integrate_range(
+                start, stop, u, v, current, thresholds[p], s.fires
+            )
+            _fire_marked(start, stop, p == net.output, forward_step, ranked, s)
     for j in range(count[_HITS]):
         n = hits[j]
         hit[n] = 0
         if current[n] == 0:  # cancelled out, or evaluated above
             continue
-        arriving = np.int64(current[n]) << _SHIFT
+        arriving, modulo = _membrane_units(current[n])
         current[n] = 0
-        i = u[n] + arriving
-        wrapped = _wrap_current(i)
-        count[_OVERFLOWS] += wrapped != i
+        wrapped = _wrap_current(np.int32(u[n] + modulo))
+        count[_OVERFLOWS] += wrapped != np.int32(u[n] + arriving)
         u[n] = wrapped
-        if fired_at[n] >= 0:
+        if v[n] == _REFRACTORY:
             continue
-        volt = v[n] + arriving
+        volt = np.int32(v[n] + arriving)
         clipped = _clip_voltage(volt)
         count[_OVERFLOWS] += clipped != volt
         v[n] = clipped
         p = population[n]
         if clipped > thresholds[p]:
-            _push(pool, count, _spike(n, clipped), heap)
-            _fire(n, forward_step, p == net.output, v, fired, fired_at, count)
+            _fire(n, clipped, p == net.output, forward_step, ranked, s)
     count[_HITS] = 0
 
 
 @_inline
-def _async_step(net, plan, s, index, times, sample, time_step):
-    """One asynchronous time step; ``index`` and ``times`` are the input's events."""
-    heap = plan.kind == _MOMENTUM
+def _async_step(net, plan, s, index, times, low, high, sample, time_step):
+    """One asynchronous time step on the events low..high, of inputs ``index``."""
+    ranked = plan.kind == _MOMENTUM
     _begin(s)
-    _deliver_input(net, s, index, times)
+    _deliver_input(net, s, index, times, low, high)
     _forget_reached(s)  # every neuron decays now anyway
     for p in range(len(net.order)):
-        _begin_population(net, s, p, 0, heap)
+        _begin_population(net, s, p, 0, ranked)
     forward_step = 0
-    while s.count[_POOLED] > 0:
+    while s.count[_POOLED] + s.count[_HEAPED] > 0:
         if plan.stop_after >= 0 and s.count[_FIRST_OUTPUT] >= 0 and (
             forward_step - s.count[_FIRST_OUTPUT] >= plan.stop_after
         ):
             break
         size = _take_group(net, plan, s, sample, time_step, forward_step)
-        group = s.group[:size]
         for i in range(size):
-            n = _neuron(s.pool[s.count[_POOLED] + i])
-            group[i] = n
-            s.released_at[n] = forward_step
-        _deliver_spikes(net, s, group)
+            s.released_at[s.group[i]] = forward_step
+        _deliver_spikes(net, s, s.group, 0, size)
         forward_step += 1
-        _evaluate_reached(net, heap, s, forward_step)
-    s.count[_POOLED] = 0
+        _evaluate_reached(net, ranked, s, forward_step)
     s.count[_FORWARD_STEPS] = forward_step
+    _end(s)
 
 
 @_jit
-def _layer_step(net, plan, s, index, times):
+def _layer_step(net, plan, s, index, times, low, high):
     """One layer-synchronized time step."""
     _begin(s)
-    late = s.current[len(s.u) :]
+    late = s.current[len(s.u) : 2 * len(s.u)]
     s.current[: len(s.u)] = late
     late[:] = 0
-    _deliver_input(net, s, index, times)
+    _deliver_input(net, s, index, times, low, high)
     fired, count = s.fired, s.count
     forward_steps = 0
     for p in net.order:
@@ -655,77 +786,103 @@ def _layer_step(net, plan, s, index, times):
         _begin_population(net, s, p, forward_steps, False)
         spikes = count[_FIRED] - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
-        _deliver_spikes(net, s, fired[first_fired : count[_FIRED]])
+        _deliver_spikes(net, s, fired, first_fired, count[_FIRED])
     _forget_reached(s)  # every population was evaluated once
-    count[_POOLED] = 0
     count[_FORWARD_STEPS] = forward_steps
+    _end(s)
 
 
 @_inline
-def _any_step(net, plan, s, index, times, sample, time_step):
+def _any_step(net, plan, s, index, times, low, high, sample, time_step):
     if plan.layered:
-        _layer_step(net, plan, s, index, times)
+        _layer_step(net, plan, s, index, times, low, high)
     else:
-        _async_step(net, plan, s, index, times, sample, time_step)
+        _async_step(net, plan, s, index, times, low, high, sample, time_step)
 
 
 # ---------------------------------------------------------------- batches
 
 
-@_jit
-def _events(frames):
-    """Non-zero entries of one sample (n_inputs, T), by time step.
+class _Events(NamedTuple):
+    """One sample's input by time step; those of time step t are begin[t]..begin[t + 1]."""
 
-    Returns begin (T + 1,), index and times of the events of each time step.
+    begin: npt.NDArray[np.int64]  # (T + 1,)
+    index: npt.NDArray[np.int32]  # input neurons
+    times: npt.NDArray[np.int32]  # spikes of each
+    words: npt.NDArray[np.int32]  # scratch space: words with events
+    entries: npt.NDArray[np.int32]  # scratch space: entries with events
+
+
+def _new_events(num_entries: int, num_steps: int) -> _Events:
+    return _Events(
+        np.zeros(num_steps + 1, np.int64),
+        *(np.zeros(num_entries + 1, np.int32) for _ in range(4)),
+    )
+
+
+@_jit
+def _find_events(e, words, flat, num_steps):
+    """Find the entries that are not 0 in one sample, an (n_inputs, T) array in C order.
+
+    ``words`` are the same bytes, eight at a time.
     """
-    num_inputs, num_steps = frames.shape
-    flat = frames.reshape(num_inputs * num_steps)
-    where = np.empty(len(flat), np.int32)
+    found_words = 0
+    for w in range(np.uint64(len(words))):
+        # Without a branch, here and below: whether an entry is 0 is hard to predict.
+        e.words[found_words] = w
+        found_words += words[w] != 0
+    per_word = len(flat) // len(words)
     found = 0
-    for low in range(0, len(flat), _FRAME_BLOCK):
-        high = min(low + _FRAME_BLOCK, len(flat))
-        any_event = flat[low]
-        for i in range(np.uint64(low), np.uint64(high)):
-            any_event |= flat[i]
-        if any_event:
-            for i in range(np.uint64(low), np.uint64(high)):
-                # Without a branch: whether an entry is 0 is hard to predict.
-                where[found] = i
-                found += flat[i] != 0
-    where = where[:found]
-    begin = np.zeros(num_steps + 1, np.int64)
-    for i in where:
-        begin[i % num_steps + 1] += 1
+    for k in range(found_words):
+        low = e.words[k] * per_word
+        for i in range(np.uint64(low), np.uint64(low + per_word)):
+            e.entries[found] = i
+            found += flat[i] != 0
+
+    begin, steps = e.begin, np.uint32(num_steps)
+    begin[:] = 0
+    for k in range(found):
+        begin[np.uint32(e.entries[k]) % steps + 1] += 1
     for t in range(num_steps):
         begin[t + 1] += begin[t]
-    free = begin[:-1].copy()
-    index = np.empty(len(where), np.int32)
-    times = np.empty(len(where), np.int64)
-    for i in where:
-        t = i % num_steps
-        index[free[t]] = i // num_steps
-        times[free[t]] = flat[i]
-        free[t] += 1
-    return begin, index, times
+    for k in range(found):
+        i = e.entries[k]
+        t = np.uint32(i) % steps
+        e.index[begin[t]] = np.uint32(i) // steps
+        e.times[begin[t]] = flat[i]
+        begin[t] += 1
+    # Each begin is now the next one.
+    for t in range(num_steps, 0, -1):
+        begin[t] = begin[t - 1]
+    begin[0] = 0
+
+
+@_jit
+def _borrow_events(e):
+    return _Events(
+        _borrow(e.begin), _borrow(e.index), _borrow(e.times), _borrow(e.words),
+        _borrow(e.entries),
+    )  # fmt: skip
 
 
 @_jit
 def _any_samples(
-    net, plan, s, frames, sample_ids, low, high, spikes, numbers, trace, fired_at, released_at
-):
+    net, plan, s, e, words, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
+    released_at,
+):  # fmt: skip
     """Run samples low..high of a batch; see `run` for the arrays."""
-    net = _borrow_net(net)
+    net, s, e = _borrow_net(net), _borrow_state(s), _borrow_events(e)
     spikes, numbers, sample_ids = _borrow(spikes), _borrow(numbers), _borrow(sample_ids)
     fired_at, released_at = _borrow(fired_at), _borrow(released_at)
-    s = _borrow_state(s)
+    num_steps = spikes.shape[2]
     for b in range(low, high):
         s.u[:] = 0
         s.v[:] = 0
         s.current[:] = 0
-        begin, index, times = _events(_borrow(frames[b]))
-        for t in range(frames.shape[-1]):
-            here = slice(begin[t], begin[t + 1])
-            _any_step(net, plan, s, index[here], times[here], sample_ids[b], t)
+        _find_events(e, _borrow(words[b]), _borrow(frames[b]), num_steps)
+        for t in range(num_steps):
+            first, last = e.begin[t], e.begin[t + 1]
+            _any_step(net, plan, s, e.index, e.times, first, last, sample_ids[b], t)
             numbers[0, b, t] = s.count[_FORWARD_STEPS]
             numbers[1, b, t] = s.count[_SYNOPS]
             numbers[2, b, t] = s.count[_OVERFLOWS]
@@ -750,18 +907,22 @@ def _entry_points(sources: str):
 
     @numba.njit(cache=True, nogil=True)
     def run_samples(
-        net, plan, s, frames, sample_ids, low, high, spikes, numbers, trace, fired_at, released_at
-    ):
+        net, plan, s, e, words, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
+        released_at,
+    ):  # fmt: skip
         if sources != "":
             _any_samples(
-                net, plan, s, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
-                released_at,
+                net, plan, s, e, words, frames, sample_ids, low, high, spikes, numbers, trace,
+                fired_at, released_at,
             )  # fmt: skip
 
     @numba.njit(cache=True, nogil=True)
     def step(net, plan, s, index, times, sample, time_step):
         if sources != "":
-            _any_step(_borrow_net(net), plan, _borrow_state(s), index, times, sample, time_step)
+            _any_step(
+                _borrow_net(net), plan, _borrow_state(s), index, times, 0, len(index), sample,
+                time_step,
+            )  # fmt: skip
 
     return run_samples, step
 
@@ -774,6 +935,19 @@ def _digest(*modules: ModuleType) -> str:
 
 
 _run_samples, _step = _entry_points(_digest(dyn, _random))
+
+
+def _whole_words(x: npt.NDArray[np.integer]) -> npt.NDArray:
+    """A batch (B, entries) whose samples are whole words, with zeros at their ends.
+
+    Writeable, because Numba would compile everything again for read-only arrays.
+    """
+    dtype = np.dtype(np.uint8 if x.dtype == np.uint8 else np.int32)
+    missing = -x.shape[1] % (_WORD // dtype.itemsize)
+    if missing:
+        x = np.pad(x, ((0, 0), (0, missing)))
+    frames = np.require(x, dtype, ["C", "W"])
+    return frames if frames.ctypes.data % _WORD == 0 else frames.copy()
 
 
 def run(
@@ -791,9 +965,7 @@ def run(
     x : (B, *input_shape, T).
     """
     batch, num_steps = x.shape[0], x.shape[-1]
-    dtype = np.uint8 if x.dtype == np.uint8 else np.int32
-    # Writeable, because Numba would compile everything again for read-only arrays.
-    frames = np.require(x.reshape(batch, -1, num_steps), dtype, ["C", "W"])
+    frames = _whole_words(x.reshape(batch, -1))
     ids = np.arange(batch) if sample_ids is None else np.asarray(sample_ids, np.int64)
     net = _compile_graph(graph, schedule)
     plan = _compile_schedule(net, schedule, stop_after)
@@ -808,10 +980,11 @@ def run(
 
     def work(low: int, high: int) -> None:
         # Made here, so that it is alive while the kernel borrows it.
-        s = _new_state(num_neurons, len(graph.populations))
+        s, e = _new_state(graph), _new_events(frames.shape[1], num_steps)
         _run_samples(
-            net, plan, s, frames, ids, low, high, spikes, numbers, trace, fired_at, released_at
-        )
+            net, plan, s, e, frames.view(np.uint64), frames, ids, low, high, spikes, numbers,
+            trace, fired_at, released_at,
+        )  # fmt: skip
 
     threads = min(num_threads or len(os.sched_getaffinity(0)), batch)
     if threads == 1:
@@ -862,22 +1035,22 @@ class Stepper:
 
     Attributes
     ----------
-    current, voltage : (N,) int64
+    current, voltage : (N,) int32
         The state, in membrane units; may be written between steps.
     """
 
     def __init__(self, graph: Graph, schedule: Schedule, stop_after: int | None = None):
         self._net = _compile_graph(graph, schedule)
         self._plan = _compile_schedule(self._net, schedule, stop_after)
-        self._state = _new_state(graph.num_neurons, len(graph.populations))
+        self._state = _new_state(graph)
         self.reset()
 
     @property
-    def current(self) -> npt.NDArray[np.int64]:
+    def current(self) -> npt.NDArray[np.int32]:
         return self._state.u
 
     @property
-    def voltage(self) -> npt.NDArray[np.int64]:
+    def voltage(self) -> npt.NDArray[np.int32]:
         return self._state.v
 
     def reset(self, sample: int = 0) -> None:
@@ -890,7 +1063,7 @@ class Stepper:
         """Run one time step on an input frame (n_inputs,) of whole numbers >= 0."""
         s = self._state
         index = np.flatnonzero(frame).astype(np.int32)
-        times = frame[index].astype(np.int64)
+        times = frame[index].astype(np.int32)
         _step(self._net, self._plan, s, index, times, self._sample, self._time_step)
         self._time_step += 1
         return StepResult(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from lava.magma.core.run_configs import Loihi2SimCfg
@@ -13,6 +15,9 @@ from lava_async._schedule import AsyncSchedule, Schedule
 from lava_async.netx import Network
 from lava_async.runtime import Runner
 
+_MIN_STEPS = 20
+"""Time steps that a run lasts at least: starting one costs about half a time step."""
+
 
 def run(
     graph: Graph,
@@ -23,8 +28,9 @@ def run(
     trace: bool = False,
     *,
     as_graph: bool = False,
+    progress: Callable[[int], object] | None = None,
 ) -> Record:
-    """Run a batch. Arguments are those of `simulate`, already validated.
+    """Run a batch in one runtime. Arguments are those of `simulate`, already validated.
 
     x : (B, *input_shape, T).
     as_graph : whether to run the process graph instead of the fused process.
@@ -40,7 +46,13 @@ def run(
     results = Batch(network, x, trace).results
     run_cfg = Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=as_graph)
     with Runner(network, run_cfg) as runner:
-        runner(num_steps=batch * num_steps)
+        # A sample at a time, or a few short ones, so that the caller sees where it is.
+        size = -(-_MIN_STEPS // num_steps)
+        for start in range(0, batch, size):
+            samples = min(size, batch - start)
+            runner(num_steps=samples * num_steps)
+            if progress is not None:
+                progress(samples)
     forward_steps, synops, overflows = results["numbers"]
     return Record(
         spikes=results["spikes"],

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +16,9 @@ from lava_async._schedule import AsyncSchedule, Momentum, Schedule
 from lava_async.errors import ValidationError, expected
 
 BACKENDS = ("reference", "kernel", "lava", "graph")
+
+_PART = {"reference": 16, "kernel": 256}
+"""Samples between two reports of progress: often enough for a bar and for Ctrl-C."""
 
 
 def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
@@ -39,6 +46,8 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
         raise ValidationError(
             expected(where, "shape", "at least one sample and time step", np.shape(x))
         )
+    if array.dtype == np.uint8 and graph.max_input >= 255:
+        return array  # no value can be wrong, and looking at all takes as long as a tenth of a run
     with np.errstate(invalid="ignore"):
         low, high = array.min(), array.max()
         fits = low >= 0 and high <= graph.max_input
@@ -104,6 +113,7 @@ def simulate(
     sample_ids: npt.ArrayLike | None = None,
     trace: bool = False,
     num_threads: int | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Record:
     """Run input spikes through a network; every sample starts from zero state.
 
@@ -130,6 +140,9 @@ def simulate(
         Also record in which forward step each spike was fired and released.
     num_threads : int, optional
         Threads of the kernel; all cores by default. No influence on the result.
+    progress : callable, optional
+        Called from time to time with the number of samples that are newly done, e.g.
+        ``tqdm(total=len(x)).update``. No influence on the result.
 
     Raises
     ------
@@ -154,20 +167,46 @@ def simulate(
         raise ValidationError(
             expected("simulate", "num_threads", "None or an integer >= 1", repr(num_threads))
         )
+    if progress is not None and not callable(progress):
+        raise ValidationError(
+            expected("simulate", "progress", "None or a callable", repr(progress))
+        )
     stop = check_stop_after(schedule, stop_after)
     frames = check_input(graph, x)
     ids = _check_sample_ids(sample_ids, len(frames))
 
     # Backends are imported when asked for: numba takes a second, Lava several.
-    if backend == "reference":
-        from lava_async import _reference
+    if backend in ("lava", "graph"):
+        from lava_async import _lava_backend
 
-        return _reference.run(graph, frames, schedule, stop, ids, trace)
-    if backend == "kernel":
+        return _lava_backend.run(
+            graph, frames, schedule, stop, ids, trace,
+            as_graph=backend == "graph", progress=progress,
+        )
+
+    def run(samples: slice) -> Record:
+        arguments = graph, frames[samples], schedule, stop, ids[samples], trace
+        if backend == "reference":
+            from lava_async import _reference
+
+            return _reference.run(*arguments)
         from lava_async import _kernel
 
-        return _kernel.run(graph, frames, schedule, stop, ids, trace, num_threads=num_threads)
-    from lava_async import _lava_backend
+        return _kernel.run(*arguments, num_threads=num_threads)
 
-    as_graph = backend == "graph"
-    return _lava_backend.run(graph, frames, schedule, stop, ids, trace, as_graph=as_graph)
+    if progress is None:
+        return run(slice(None))
+    records = []
+    for start in range(0, len(frames), _PART[backend]):
+        records.append(run(slice(start, start + _PART[backend])))
+        progress(len(records[-1].spikes))
+    return _join(records)
+
+
+def _join(records: Sequence[Record]) -> Record:
+    """One record of all samples."""
+    arrays: dict[str, Any] = {}
+    for field in dataclasses.fields(Record):
+        parts = [getattr(record, field.name) for record in records]
+        arrays[field.name] = None if parts[0] is None else np.concatenate(parts)
+    return Record(**arrays)

@@ -76,7 +76,6 @@ def verify(
     backends: Sequence[str] = BACKENDS,
     stop_after: int | None = None,
     run: Callable[..., Record] = simulate,
-    on_done: Callable[[str], object] = lambda backend: None,
 ) -> Difference | None:
     """Run every backend and compare all they record, with ``==``.
 
@@ -88,8 +87,6 @@ def verify(
         At least two; the first counts as right.
     run : callable
         What runs a backend: `simulate`, or a stand-in with its arguments.
-    on_done : callable
-        Called with the name of each backend that has run, for a progress bar.
 
     Returns
     -------
@@ -112,11 +109,10 @@ def verify(
         record = run(graph, x, schedule, backend=name, stop_after=stop_after, trace=True)
         if right is None:
             right = record
-        else:
-            difference = first_difference(graph, right, record, (names[0], name))
-            if difference is not None:
-                return difference
-        on_done(name)
+            continue
+        difference = first_difference(graph, right, record, (names[0], name))
+        if difference is not None:
+            return difference
     return None
 
 

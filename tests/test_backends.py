@@ -34,6 +34,64 @@ def test_kernel_equals_reference(data):
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
+def test_kernel_equals_reference_at_the_limits_of_its_numbers(data):
+    """Sums up to 31 bits, which wrap the current and clip the voltage, with every decay."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    decays, thresholds = st.integers(0, 4096), st.sampled_from([0, 1000, 131071, 2**18 - 1])
+    shape = (2, 3, 3)
+    populations = tuple(
+        la.Population(
+            f"p{i}", shape, data.draw(decays), data.draw(decays), data.draw(thresholds),
+            rng.choice([-4096, -1, 0, 4095], shape),
+        )
+        for i in range(3)
+    )
+    connections = (
+        la.OneToOne(la.INPUT, 0, data.draw(st.sampled_from([-256, -1, 3, 254]))),
+        la.Conv(la.INPUT, 1, 2 * rng.integers(-128, 128, (2, 2, 3, 3)), (1, 1), (1, 1)),
+        la.Dense(la.INPUT, 2, rng.integers(-256, 255, (18, 18))),
+        la.Dense(0, 2, rng.choice([-256, 254], (18, 18))),
+        la.Dense(2, 1, rng.choice([-256, 254], (18, 18))),
+    )
+    graph = la.Graph(shape, populations, connections)
+    sizes = np.array([0, 0, 1, 255, 2**14, 2**17, graph.max_input])
+    x = rng.choice(np.minimum(sizes, graph.max_input), (2, *shape, 6))
+    schedule = data.draw(schedules())
+    want, got = (
+        la.simulate(graph, x, schedule, backend=backend, trace=True)
+        for backend in ("reference", "kernel")
+    )
+    assert_equal_records(got, want)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_kernel_equals_reference_while_many_spikes_wait(data):
+    """More than the kernel keeps in order, and new ones of every rank among them."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    n = data.draw(st.sampled_from([60, 130, 300]))
+    momenta = data.draw(st.sampled_from([2, 50, 254]))  # few momenta: many ties
+    graph = la.Graph(
+        (n,),
+        tuple(la.Population(f"p{i}", (n,), 4096, 0, 10) for i in range(2)),
+        (
+            la.OneToOne(la.INPUT, 0, 11),
+            la.Dense(la.INPUT, 0, np.diag(rng.integers(0, momenta, n))),
+            la.Dense(0, 1, np.where(rng.random((n, n)) < 0.05, 200, 0)),
+            la.Dense(1, 0, np.where(rng.random((n, n)) < 0.02, 5, 0)),
+        ),
+    )
+    x = (rng.random((1, n, 3)) < 0.9).astype(np.int64)
+    schedule = la.Momentum(data.draw(st.sampled_from([1, 7, 64, 100])))
+    want, got = (
+        la.simulate(graph, x, schedule, backend=backend, trace=True)
+        for backend in ("reference", "kernel")
+    )
+    assert_equal_records(got, want)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
 def test_results_do_not_depend_on_batch_order_or_threads(data):
     graph = data.draw(graphs())
     x = data.draw(inputs(graph, max_batch=6))
@@ -48,6 +106,23 @@ def test_results_do_not_depend_on_batch_order_or_threads(data):
     ]
     np.testing.assert_array_equal(shuffled.all_spikes, whole.all_spikes[order])
     np.testing.assert_array_equal(np.stack(alone), whole.all_spikes)
+
+
+@pytest.mark.parametrize("backend", ["reference", "kernel"])
+@pytest.mark.parametrize("trace", [True, False])
+@pytest.mark.parametrize("schedule", [la.Random(3, seed=5), la.LayerSync(3)])
+def test_reporting_progress_does_not_change_the_record(backend, trace, schedule, monkeypatch):
+    rng = np.random.default_rng(3)
+    dense = la.Dense(la.INPUT, 0, 90 * np.eye(12, 6))
+    graph = la.Graph((6,), (la.Population("p", (12,), 1000, 200, 30),), (dense,))
+    x, done = rng.integers(0, 2, (8, 6, 4)), []
+    options = {"backend": backend, "trace": trace, "sample_ids": np.arange(8)[::-1] + 40}
+    want = la.simulate(graph, x, schedule, **options)
+    monkeypatch.setattr("lava_async._simulate._PART", {backend: 3})
+    got = la.simulate(graph, x, schedule, progress=done.append, **options)
+    assert want.spikes.any()
+    assert_equal_records(got, want)
+    assert done == [3, 3, 2]
 
 
 @settings(max_examples=60, deadline=None)

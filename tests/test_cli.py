@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -84,11 +85,63 @@ def test_schedule_says_where_it_comes_from(folder, capsys):
 
 def test_run_does_not_depend_on_its_chunks(folder, capsys, monkeypatch):
     run(capsys, "run", "recorded.net", "input.npy", "--out", "whole.npz")
-    monkeypatch.setattr("lava_async._cli.run._CHUNK", 3)
+    monkeypatch.setattr("lava_async._simulate._PART", {"kernel": 3})
     run(capsys, "run", "recorded.net", "input.npy", "--out", "parts.npz")
     with np.load("whole.npz") as whole, np.load("parts.npz") as parts:
         for name in ARRAYS:
             assert np.array_equal(whole[name], parts[name]), name
+
+
+def draw_bars(monkeypatch):
+    """As if stderr were a terminal, and at every step. (A fixture sees another stderr.)"""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr("lava_async._cli._console.REFRESH_INTERVAL", 0)
+
+
+def drawn(err: str) -> tuple[list[tuple[str, int, int]], str]:
+    """(backend, samples done, samples) of each drawing of a bar, and what is left in the end."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", err)
+    found = re.findall(r"(\w+): samples\D* (\d+)/(\d+)", plain)
+    bars = [(name, int(done), int(total)) for name, done, total in found]
+    return list(dict.fromkeys(bars)), plain.replace("\r", "\n").splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("backend", "steps"),
+    [("reference", [0, 3, 4]), ("kernel", [0, 2, 4]), ("lava", range(5)), ("graph", range(5))],
+)
+def test_run_shows_how_many_samples_are_done(backend, steps, folder, capsys, monkeypatch):
+    draw_bars(monkeypatch)
+    monkeypatch.setattr("lava_async._simulate._PART", {"reference": 3, "kernel": 2})
+    np.save("input.npy", np.tile(np.load("input.npy"), (1, 1, 4)))  # 20 time steps
+    args = ["run", "recorded.net", "input.npy", "--out", "out.npz", "--backend", backend, "--json"]
+    out, err = run(capsys, *args)
+    assert json.loads(out)["samples"] == 4
+    bars, last = drawn(err)
+    assert bars == [(backend, done, 4) for done in steps]
+    assert last == "schedule: random, group size 3, seed 7 (recorded in the file)"
+
+
+def test_evaluate_and_verify_show_it_too(folder, capsys, monkeypatch):
+    draw_bars(monkeypatch)
+    x = np.load("input.npy")
+    monkeypatch.setattr(
+        "lava_async._cli.evaluate.load_split", lambda data, train: (x, np.arange(4))
+    )
+    out, err = run(capsys, "evaluate", "recorded.net", "--backend", "lava", "--json")
+    document = json.loads(out)
+    assert (document["backend"], document["samples"]) == ("lava", 4)
+    assert drawn(err)[0] == [("lava", 0, 4), ("lava", 4, 4)]  # short samples: all in one run
+    args = ["verify", "recorded.net", "input.npy", "--backends", "reference,lava"]
+    bars, _ = drawn(run(capsys, *args)[1])
+    assert bars == [(name, done, 4) for name in ("reference", "lava") for done in (0, 4)]
+
+
+def test_without_a_terminal_there_is_no_bar(folder, capsys):
+    _, err = run(capsys, "run", "recorded.net", "input.npy", "--out", "o.npz", "--backend", "lava")
+    assert err.startswith("schedule: ") and err.count("\n") == 1
 
 
 def test_run_takes_a_single_sample(folder, capsys):
@@ -255,15 +308,62 @@ def wrong_in_kernel(graph, x, schedule, *, backend, **options):
 
 def test_verify_compares_all_with_the_first(traced):
     graph, right = traced
-    done = []
     difference = verify(
         graph, np.load("input.npy"), backends=("reference", "lava", "kernel"),
-        run=wrong_in_kernel, on_done=done.append,
+        run=wrong_in_kernel,
     )
     assert difference is not None
     assert difference.backends == ("reference", "kernel")
     assert (difference.sample, difference.neuron, difference.time_step) == spike_of(right)
-    assert done == ["reference", "lava"]
+
+
+@pytest.fixture
+def parted(traced):
+    """A network, another that parts from it, and their first spike that differs.
+
+    They differ in one weight of the output layer.
+    """
+    graph, right = traced
+    first, second = graph.connections
+    weight = second.weight.copy()
+    weight[5] -= 60
+    other = graph.replace(connections=(first, la.Dense(0, 1, weight)))
+    x = np.load("input.npy")
+    wrong = la.simulate(other, x, backend="reference", trace=True)
+    places = [
+        (sample, time_step, min(t for t in times if t >= 0), neuron)
+        for sample, neuron, time_step in np.argwhere(right.fired_at != wrong.fired_at)
+        for times in [[r.fired_at[sample, neuron, time_step] for r in (right, wrong)]]
+    ]
+    return other, min(places)
+
+
+@pytest.mark.parametrize("wrong", ["reference", "kernel", "lava", "graph"])
+def test_verify_names_the_place_whichever_backend_is_wrong(
+    wrong, parted, folder, capsys, monkeypatch
+):
+    """Every backend really runs, one of them another network."""
+    other, (sample, time_step, step, neuron) = parted
+
+    def run_one_wrong(graph, x, schedule, *, backend, **options):
+        return la.simulate(
+            other if backend == wrong else graph, x, schedule, backend=backend, **options
+        )
+
+    monkeypatch.setattr("lava_async._cli.verify.simulate_with_bar", run_one_wrong)
+    pair = ("kernel", "reference") if wrong == "reference" else ("reference", wrong)
+    args = ["verify", "recorded.net", "input.npy", "--backends", ",".join(pair)]
+    assert main(args) == 1
+    assert capsys.readouterr().out.startswith(
+        f"different: sample {sample}, time step {time_step}, forward step {step}, "
+        f"neuron {neuron} of "
+    )
+    assert main([*args, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["difference"]
+    assert found["backends"] == list(pair)
+    assert (found["sample"], found["time_step"], found["forward_step"], found["neuron"]) == (
+        sample, time_step, step, neuron
+    )
 
 
 def test_verify_refuses_one_backend(traced):
@@ -273,7 +373,7 @@ def test_verify_refuses_one_backend(traced):
 
 def test_verify_command_fails_on_a_difference(traced, capsys, monkeypatch):
     _, right = traced
-    monkeypatch.setattr("lava_async._cli.verify.compare", _compare_with_wrong_kernel)
+    monkeypatch.setattr("lava_async._cli.verify.simulate_with_bar", wrong_in_kernel)
     args = ["verify", "recorded.net", "input.npy", "--backends", "reference,kernel"]
     sample, neuron, time_step = spike_of(right)
     assert main(args) == 1
@@ -283,10 +383,6 @@ def test_verify_command_fails_on_a_difference(traced, capsys, monkeypatch):
     document = json.loads(capsys.readouterr().out)
     assert document["equal"] is False
     assert document["difference"]["neuron"] == neuron
-
-
-def _compare_with_wrong_kernel(*args, **options):
-    return verify(*args, run=wrong_in_kernel, **options)
 
 
 # ---------------------------------------------------------------- the program
@@ -301,7 +397,7 @@ def test_help_names_every_command_and_option(capsys):
         "run": ["--out", "--schedule", "--group-size", "--noise", "--stop-after", "--seed",
                 "--backend", "--force", "--json"],
         "verify": ["--backends", "--schedule", "--group-size", "--stop-after", "--json"],
-        "evaluate": ["--data", "--schedule", "--group-size", "--json"],
+        "evaluate": ["--data", "--schedule", "--group-size", "--backend", "--json"],
         "train": ["--out", "--method", "--schedule", "--epochs", "--seed", "--data", "--resume"],
         "demo": ["--out", "--epochs", "--seed", "--json"],
     }.items():

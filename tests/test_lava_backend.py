@@ -1,5 +1,6 @@
 """The fused Lava process equals the kernel and the golden cases, bit for bit."""
 
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lava_async as la
+from lava_async import _lava_backend
 from lava_async._hdf5 import load
+from lava_async._lava_runtime import SupervisedRuntime
 from lava_async.errors import ProcessError
 from random_networks import graphs, inputs, schedules
 from records import assert_equal_records
@@ -68,4 +71,46 @@ def test_an_error_on_the_way_stops_everything(monkeypatch):
         patch.setattr(models.PyBatchModel, "run_spk", fail)
         with pytest.raises(ProcessError, match=r"\(Batch\): ValueError: no more frames"):
             la.simulate(graph, x, backend="lava")
+    assert_lava_equals_kernel(graph, x, la.Momentum(8))
+
+
+@pytest.fixture
+def runtimes(monkeypatch):
+    """The Lava runtimes that are started, with the time steps of their runs."""
+    started = {}
+    start = SupervisedRuntime.start
+
+    def record_start(self, run_condition):
+        started.setdefault(id(self), []).append(run_condition.num_steps)
+        start(self, run_condition)
+
+    monkeypatch.setattr(SupervisedRuntime, "start", record_start)
+    return started
+
+
+@pytest.mark.parametrize("backend", ["lava", "graph"])
+@pytest.mark.parametrize("num_steps", [3, _lava_backend._MIN_STEPS + 1])
+def test_a_data_set_runs_in_one_runtime(backend, num_steps, runtimes):
+    """In several runs, which neither samples nor their random draws notice."""
+    rng = np.random.default_rng(4)
+    graph = load(GOLDEN / "case_01.net")
+    x = rng.integers(0, 2, (16, *graph.input_shape, num_steps))
+    schedule, ids, done = la.Random(2, seed=9), rng.permutation(16) + 100, []
+    want = la.simulate(graph, x, schedule, sample_ids=ids, trace=True)
+    got = la.simulate(
+        graph, x, schedule, sample_ids=ids, trace=True, backend=backend, progress=done.append
+    )
+    assert_equal_records(got, want)
+    other = la.simulate(graph, x, schedule, trace=True)
+    assert (other.released_at[-1] != want.released_at[-1]).any()  # the ids do matter
+    assert done == ([7, 7, 2] if num_steps == 3 else [1] * 16)
+    assert list(runtimes.values()) == [[samples * num_steps for samples in done]]
+
+
+def test_an_error_of_the_caller_on_the_way_stops_everything():
+    graph = load(GOLDEN / "case_01.net")
+    x = np.zeros((3, *graph.input_shape, 30), np.int64)
+    with pytest.raises(ZeroDivisionError):
+        la.simulate(graph, x, backend="lava", progress=lambda samples: 1 // 0)
+    assert multiprocessing.active_children() == []
     assert_lava_equals_kernel(graph, x, la.Momentum(8))

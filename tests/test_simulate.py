@@ -103,6 +103,7 @@ def test_bad_input(graph, x, text):
         (dict(sample_ids=[1 << 32]), "sample_ids"),
         (dict(sample_ids=[0.5]), "sample_ids"),
         (dict(num_threads=0), "num_threads"),
+        (dict(progress=True), "progress: expected None or a callable"),
     ],
 )
 def test_bad_arguments(graph, arguments, text):

@@ -6,8 +6,11 @@ import contextlib
 import io
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+REFRESH_INTERVAL = 0.1  # seconds between two drawings of a progress bar
 
 
 def note(message: str) -> None:
@@ -74,18 +77,26 @@ def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    # Without redirection: Lava forks, and a child must not wait for the console's lock.
+    # Without redirection and without a thread that draws: Lava forks, and a child must not
+    # wait for a lock that was held at this moment.
     bar = Progress(
         *columns,
         console=Console(stderr=True),
+        auto_refresh=False,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
     )
     with bar:
         task = bar.add_task(description, total=total)
+        drawn = time.monotonic()
 
         def advance(done: int = 1, text: str | None = None) -> None:
-            bar.update(task, advance=done, description=text)
+            nonlocal drawn
+            now = time.monotonic()
+            due = now - drawn >= REFRESH_INTERVAL
+            bar.update(task, advance=done, description=text, refresh=due)
+            if due:
+                drawn = now
 
         yield advance

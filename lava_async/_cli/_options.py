@@ -74,6 +74,9 @@ SeedOption = Annotated[
     int | None,
     typer.Option("--seed", metavar="S", help="Seed of the schedule.", show_default=False),
 ]
+BackendOption = Annotated[
+    BackendName, typer.Option("--backend", help="What executes the network.")
+]
 InputShapeOption = Annotated[
     str | None,
     typer.Option(

@@ -7,7 +7,7 @@ import dataclasses
 from lava_async._cli import _options as options
 from lava_async._cli._console import note, print_json
 from lava_async._cli._data import DataName, DataOption, fit_to, load_split
-from lava_async._cli.run import simulate_in_chunks
+from lava_async._cli.run import simulate_with_bar
 
 
 def evaluate(
@@ -18,6 +18,7 @@ def evaluate(
     noise: options.NoiseOption = None,
     stop_after: options.StopAfterOption = None,
     seed: options.SeedOption = None,
+    backend: options.BackendOption = options.BackendName.kernel,
     input_shape: options.InputShapeOption = None,
     json: options.JsonOption = False,
 ) -> None:
@@ -27,6 +28,7 @@ def evaluate(
     Examples:
       lava-async evaluate network.net
       lava-async evaluate network.net --schedule layer
+      lava-async evaluate network.net --backend lava
       lava-async evaluate network.net --group-size 4 --stop-after 0 --json
     """
     from lava_async import metrics
@@ -35,12 +37,20 @@ def evaluate(
     chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
     x, labels = load_split(data, train=False)
     x = fit_to(graph, x, labels, str(net))
-    record = simulate_in_chunks(graph, x, chosen, stop_after=stop_after)
+    record = simulate_with_bar(graph, x, chosen, backend=backend.value, stop_after=stop_after)
     result = metrics.evaluate(graph, record, labels)
     note(f"schedule: {source}")
     if json:
-        settings = {"data": data.value, "schedule": chosen.to_dict(), "stop_after": stop_after}
-        print_json({"network": str(net), **settings, **dataclasses.asdict(result)})
+        print_json(
+            {
+                "network": str(net),
+                "data": data.value,
+                "backend": backend.value,
+                "schedule": chosen.to_dict(),
+                "stop_after": stop_after,
+                **dataclasses.asdict(result),
+            }
+        )
         return
     steps = "never" if result.decision_latency is None else f"{result.decision_latency:.1f}"
     for name, value in {

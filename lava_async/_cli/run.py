@@ -20,8 +20,6 @@ from lava_async._schedule import Schedule
 from lava_async._simulate import simulate
 from lava_async._verify import ARRAYS
 
-_CHUNK = 256  # samples per call: often enough for a progress bar and for Ctrl-C
-
 
 def run(
     net: options.NetArgument,
@@ -32,9 +30,7 @@ def run(
     noise: options.NoiseOption = None,
     stop_after: options.StopAfterOption = None,
     seed: options.SeedOption = None,
-    backend: Annotated[
-        options.BackendName, typer.Option("--backend", help="What executes the network.")
-    ] = options.BackendName.kernel,
+    backend: options.BackendOption = options.BackendName.kernel,
     force: options.ForceOption = False,
     input_shape: options.InputShapeOption = None,
     json: options.JsonOption = False,
@@ -55,7 +51,7 @@ def run(
     graph = options.load_network(net, input_shape)
     x = read_input(input_file, graph)
     chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
-    record = simulate_in_chunks(graph, x, chosen, backend.value, stop_after)
+    record = simulate_with_bar(graph, x, chosen, backend=backend.value, stop_after=stop_after)
     with atomic_path(out) as path, path.open("wb") as file:
         np.savez_compressed(file, **{name: getattr(record, name) for name in ARRAYS})
     note(f"schedule: {source}")
@@ -74,34 +70,12 @@ def run(
         )
 
 
-def simulate_in_chunks(
-    graph: Graph,
-    x: npt.NDArray[np.integer],
-    schedule: Schedule,
-    backend: str = "kernel",
-    stop_after: int | None = None,
+def simulate_with_bar(
+    graph: Graph, x: npt.NDArray[np.integer], schedule: Schedule, *, backend: str, **options: Any
 ) -> Record:
-    """`simulate` with a progress bar, a part of the samples at a time.
-
-    The result does not depend on the parts. Lava gets all samples at once, as each call
-    starts a runtime.
-    """
-    size = len(x) if backend in ("lava", "graph") else _CHUNK
-    starts = range(0, len(x), size)
-    records = []
-    with progress(f"{backend}: samples", len(x) if len(starts) > 1 else 0) as advance:
-        for start in starts:
-            part = x[start : start + size]
-            ids = np.arange(start, start + len(part))
-            records.append(
-                simulate(
-                    graph, part, schedule,
-                    backend=backend, stop_after=stop_after, sample_ids=ids,
-                )
-            )
-            advance(len(part))
-    joined = {a: np.concatenate([getattr(r, a) for r in records]) for a in ARRAYS}
-    return Record(**joined)
+    """`simulate` a batch (B, *input_shape, T) with a progress bar over the samples."""
+    with progress(f"{backend}: samples", len(x)) as advance:
+        return simulate(graph, x, schedule, backend=backend, progress=advance, **options)
 
 
 def _summarise(record: Record) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from lava_async._cli import _options as options
-from lava_async._cli._console import note, print_json, progress
+from lava_async._cli._console import note, print_json
 from lava_async._cli._files import read_input
+from lava_async._cli.run import simulate_with_bar
 from lava_async._verify import ARRAYS
 from lava_async._verify import verify as compare
 
@@ -47,11 +48,9 @@ def verify(
     x = read_input(input_file, graph)
     chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
     names = [name.strip() for name in backends.split(",")]
-    with progress(f"comparing {', '.join(names)}", len(names)) as advance:
-        difference = compare(
-            graph, x, chosen,
-            backends=names, stop_after=stop_after, on_done=lambda name: advance(),
-        )
+    difference = compare(
+        graph, x, chosen, backends=names, stop_after=stop_after, run=simulate_with_bar
+    )
     note(f"schedule: {source}")
     if json:
         print_json(

@@ -19,7 +19,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from lava.magma.core.run_configs import RunConfig
 
-from lava_async._lava_runtime import SupervisedRuntime, drop_duplicate_log_handlers
+from lava_async._lava_compile import compile_network
+from lava_async._lava_runtime import SupervisedRuntime
 from lava_async.errors import ExecutionError, ProcessError, ValidationError, expected
 
 __all__ = ["ProcessError", "Runner"]
@@ -29,7 +30,12 @@ class Runner:
     """Runs a Lava network and stops it at the end of the ``with`` block, whatever happens.
 
     Inside the block, `Var.get`, `Var.set`, ``pause()`` and ``wait()`` of the network's
-    processes are watched too. A network runs in one block only: Lava compiles it once.
+    processes are watched too. Vars can be read and set while no run is in progress, before the
+    first one too. A network runs in one block only: Lava compiles it once.
+
+    Ctrl-C during a run pauses it at the end of its time step before it raises
+    `KeyboardInterrupt`, so that a caller who catches that inside the block can go on. Where the
+    network does not pause within seconds, or on a second Ctrl-C, everything is stopped.
 
     Parameters
     ----------
@@ -72,13 +78,7 @@ class Runner:
 
     def __enter__(self) -> Runner:
         """Compile the network and start its processes."""
-        if self._process.is_compiled:
-            raise ExecutionError(
-                expected("Runner", "process", "one that has not run: Lava compiles it only once",
-                         self._process.name)
-            )
-        drop_duplicate_log_handlers()
-        executable = self._process.compile(self._run_cfg)
+        executable = compile_network(self._process, self._run_cfg)
         self._runtime = SupervisedRuntime(executable, self._timeout)
         try:
             executable.assign_runtime_to_all_processes(self._runtime)
@@ -129,6 +129,8 @@ class Runner:
         return self._runtime
 
     def _stop(self) -> None:
-        runtime, self._runtime = self._runtime, None
-        if runtime is not None:
-            runtime.stop()
+        if self._runtime is not None:
+            try:
+                self._runtime.stop()
+            finally:
+                self._runtime = None

@@ -23,13 +23,17 @@ class UnpicklableError(Exception):
 
 
 class Relay(AbstractProcess):
-    """Adds 1. ``fault`` happens at time step ``at``; 0 is while the model is built."""
+    """Adds 1. ``fault`` happens at time step ``at``; 0 is while the model is built.
 
-    def __init__(self, fault="none", at=-1, name=None):
+    ``seen`` is the last input, ``steps`` the number of time steps.
+    """
+
+    def __init__(self, fault="none", at=-1, name=None, shape=(2,)):
         super().__init__(fault=fault, at=at, name=name)
-        self.inp = InPort(shape=(2,))
-        self.out = OutPort(shape=(2,))
-        self.seen = Var(shape=(2,), init=0)
+        self.inp = InPort(shape=shape)
+        self.out = OutPort(shape=shape)
+        self.seen = Var(shape=shape, init=0)
+        self.steps = Var(shape=(1,), init=0)
 
 
 @implements(proc=Relay, protocol=LoihiProtocol)
@@ -38,6 +42,7 @@ class PyRelayModel(PyLoihiProcessModel):
     inp: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     seen: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    steps: np.ndarray = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params):
         super().__init__(proc_params)
@@ -46,9 +51,12 @@ class PyRelayModel(PyLoihiProcessModel):
 
     def run_spk(self):
         data = self.inp.recv()
-        if self.time_step == self.proc_params["at"]:
-            self.fail(self.proc_params["fault"])
         self.seen = data.astype(np.int64)
+        self.steps += 1
+        if self.time_step == self.proc_params["at"]:
+            if self.proc_params["fault"] == "fraction":
+                data = data - 0.5
+            self.fail(self.proc_params["fault"])
         self.out.send(data + 1)
 
     def fail(self, fault):
@@ -66,5 +74,9 @@ class PyRelayModel(PyLoihiProcessModel):
             self.inp.recv()
         if fault == "sleep":
             time.sleep(600)
+        if fault == "ask for a pause":
+            self._req_pause = True
+        if fault == "make a Var unreadable":
+            self.seen = None
         if fault == "interrupt the caller":
             os.kill(os.getppid(), signal.SIGINT)

@@ -310,17 +310,6 @@ def test_vars_between_runs():
         )
 
 
-def test_state_beyond_24_bits_is_refused():
-    network = Network(small_graph())
-    with (
-        pytest.raises(ProcessError, match=r"Network\.v: value: expected a 24-bit integer"),
-        Runner(network, FIXED) as run,
-    ):
-        run(num_steps=1)
-        network.v.set(np.full(22, 2**24))
-        run(num_steps=1)
-
-
 @pytest.mark.parametrize(
     "tag, value", [("fixed_pt", -1), ("floating_pt", -1), ("floating_pt", 0.5),
                    ("floating_pt", np.nan), ("fixed_pt", 2**31 - 1)],
@@ -331,7 +320,7 @@ def test_inputs_that_are_not_counts_are_refused(tag, value):
     x[5, 2] = value
     wire(network, x)
     with (
-        pytest.raises(ProcessError, match=r"Network\.inp: time step 3, value at flat index 5: exp"),
+        pytest.raises(ProcessError, match=r"Network '\w+': inp: time step 3, value at flat index"),
         Runner(network, Loihi2SimCfg(select_tag=tag)) as run,
     ):
         run(num_steps=4)

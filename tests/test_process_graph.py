@@ -11,8 +11,6 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
 from lava.proc.io.reset import Reset
-from lava.proc.io.sink import RingBuffer as Sink
-from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.models import PyLifModelBitAcc
 from lava.proc.lif.process import LIF
 from lava.proc.monitor.process import Monitor
@@ -20,7 +18,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse import random as random_sparse
 
 import lava_async as la
-from lava_async.errors import GraphError, ProcessError, UnsupportedError, ValidationError
+from lava_async.errors import ProcessError, UnsupportedError
 from lava_async.netx import Network
 from lava_async.proc import AsyncConv, AsyncDense, AsyncLIF, AsyncSparse, SpikeScheduler, _messages
 from lava_async.proc.conv.models import PyAsyncConvModelFixed
@@ -30,47 +28,21 @@ from lava_async.proc.lif.models import PyAsyncLIFModelFixed
 from lava_async.proc.scheduler.models import PySpikeSchedulerModel
 from lava_async.proc.sparse.models import PyAsyncSparseModelFixed
 from lava_async.runtime import Runner
+from process_graphs import (
+    AS_GRAPH,
+    FIXED,
+    LIF_ARGUMENTS,
+    SCHEDULE,
+    collect,
+    connect,
+    feed,
+    lif,
+    population,
+    random_input,
+    weights,
+)
 
 pytestmark = pytest.mark.timeout(120)
-FIXED = Loihi2SimCfg(select_tag="fixed_pt")
-AS_GRAPH = Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)
-SCHEDULE = la.Momentum(3)
-LIF_ARGUMENTS = {"du": 1500, "dv": 300, "vth": 50}
-
-
-def lif(size, name=None):
-    return AsyncLIF(shape=(size,), **LIF_ARGUMENTS, name=name)
-
-
-def population(shape, name="p"):
-    return la.Population(name, shape, 1500, 300, 50)
-
-
-def weights(rng, target, source):
-    return rng.integers(-40, 90, (target, source))
-
-
-def random_input(shape, seed=1, high=2):
-    return np.random.default_rng(seed).integers(0, high, shape)
-
-
-def feed(x, *ports):
-    source = Source(data=x)
-    for port in ports:
-        source.s_out.connect(port)
-
-
-def collect(port, num_steps):
-    sink = Sink(shape=port.shape, buffer=num_steps)
-    port.connect(sink.a_in)
-    return sink
-
-
-def connect(source, connection, target):
-    """Source and target populations of one scheduler."""
-    source.release_out.connect(connection.release_in)
-    connection.forward_out.connect(target.forward_in)
-
 
 # ---------------------------------------------------------------- composition
 
@@ -218,196 +190,6 @@ def test_lists_longer_than_a_message(group_size):
     np.testing.assert_array_equal(got.all_spikes, want.all_spikes)
 
 
-def test_arbitrary_weights_can_be_set_between_runs():
-    rng = np.random.default_rng(1)
-    old, new = weights(rng, 8, 6), weights(rng, 8, 6)
-    x = random_input((6, 10))
-    cells, dense = lif(8), AsyncDense(weights=old)
-    SpikeScheduler([cells])
-    feed(x, dense.s_in)
-    dense.a_out.connect(cells.a_in)
-    sink = collect(dense.a_out, 10)
-    with Runner(cells, FIXED) as run:
-        run(num_steps=5)
-        dense.weights.set(new)
-        run(num_steps=5)
-        got = sink.data.get()
-        np.testing.assert_array_equal(dense.weights.get(), new)
-    np.testing.assert_array_equal(got, np.hstack([old @ x[:, :5], new @ x[:, 5:]]))
-
-
-# ---------------------------------------------------------------- refused before it runs
-
-
-def wire_no_scheduler():
-    cells = lif(3, "cells")
-    dense = AsyncDense(weights=np.ones((3, 2)))
-    dense.a_out.connect(cells.a_in)
-    feed(np.zeros((2, 1)), dense.s_in)
-    return cells
-
-
-def wire_no_input():
-    dense, cells = AsyncDense(weights=np.ones((3, 2)), name="dense"), lif(3)
-    dense.a_out.connect(cells.a_in)
-    return SpikeScheduler([cells])
-
-
-def wire_no_output():
-    dense, cells = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3)
-    cells.release_out.connect(dense.release_in)
-    return SpikeScheduler([cells])
-
-
-def wire_no_stock_output():
-    dense = AsyncDense(weights=np.ones((3, 3)), name="dense")
-    feed(np.zeros((3, 1)), dense.s_in)
-    return dense
-
-
-def wire_both_inputs():
-    dense, cells = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3)
-    connect(cells, dense, cells)
-    feed(np.zeros((3, 1)), dense.s_in)
-    return SpikeScheduler([cells])
-
-
-def wire_wrong_size():
-    dense, a, b = AsyncDense(weights=np.ones((3, 4)), name="dense"), lif(3), lif(3)
-    connect(a, dense, b)
-    return SpikeScheduler([a, b])
-
-
-def wire_wrong_kind_of_output():
-    dense, a, b = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3), lif(3)
-    a.release_out.connect(dense.release_in)
-    dense.a_out.connect(b.a_in)
-    return SpikeScheduler([a, b])
-
-
-def wire_forward_to_stock_port():
-    dense, a, b = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3), lif(3)
-    a.release_out.connect(dense.release_in)
-    dense.forward_out.connect(b.a_in)
-    return SpikeScheduler([a, b])
-
-
-def wire_stock_into_forward():
-    cells = lif(3)
-    feed(np.zeros((3, 1)), cells.forward_in)
-    return SpikeScheduler([cells])
-
-
-def wire_across_schedulers():
-    dense, a, b = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3), lif(3)
-    connect(a, dense, b)
-    SpikeScheduler([b])
-    return SpikeScheduler([a])
-
-
-def wire_a_circle():
-    dense, a, b = AsyncDense(weights=np.ones((3, 3))), lif(3, "a"), lif(3, "b")
-    a.s_out.connect(dense.s_in)
-    dense.a_out.connect(b.a_in)
-    return SpikeScheduler([a, b])
-
-
-def wire_a_circle_through_another_scheduler():
-    a, b = lif(3, "a"), lif(3, "b")
-    a.s_out.connect(b.a_in)
-    b.s_out.connect(a.a_in)
-    SpikeScheduler([b])
-    return SpikeScheduler([a])
-
-
-@pytest.mark.parametrize(
-    "wire, message",
-    [
-        (wire_no_scheduler, "AsyncLIF 'cells': scheduler: expected one .* none"),
-        (wire_no_input, "AsyncDense 'dense': input: expected either s_in or release_in"),
-        (wire_no_output, "AsyncDense 'dense': forward_out: expected forward_in"),
-        (wire_no_stock_output, "AsyncDense 'dense': a_out: expected a target"),
-        (wire_both_inputs, "AsyncDense 'dense': input: .* both"),
-        (wire_wrong_size, "AsyncDense 'dense': source: expected a population of 4 neurons"),
-        (wire_wrong_kind_of_output, "AsyncDense 'dense': a_out: expected no connection: connect f"),
-        (wire_forward_to_stock_port, "forward_out: expected forward_in|a_in: expected one mess"),
-        (wire_stock_into_forward, "forward_in and release_out: expected forward_out"),
-        (wire_across_schedulers, "AsyncDense 'dense': target: expected a population of the sou"),
-        (wire_a_circle, "AsyncLIF 'a': s_out: expected a path through another time step"),
-        (wire_a_circle_through_another_scheduler, "s_out: expected a path through another"),
-    ],
-)
-@pytest.mark.parametrize("runner", [True, False], ids=["Runner", "Lava's run"])
-def test_graphs_that_cannot_run(wire, message, runner):
-    process = wire()
-    with pytest.raises(GraphError, match=message):
-        if runner:
-            with Runner(process, FIXED):
-                pass
-        else:
-            process.run(RunSteps(num_steps=1), FIXED)
-
-
-@pytest.mark.parametrize(
-    "build, message",
-    [
-        (lambda: SpikeScheduler([]), "populations: expected one or more"),
-        (lambda: SpikeScheduler([lif(3)], "momentum"), "schedule: expected"),
-        (lambda: SpikeScheduler([lif(3)], output=lif(3)), "output: expected one of its"),
-        (lambda: SpikeScheduler([lif(3)], la.LayerSync(), stop_after=1), "stop_after"),
-        (lambda: SpikeScheduler([lif(3)], reset_interval=0), "reset_interval"),
-        (lambda: SpikeScheduler([lif(3)], reset_interval=3, reset_offset=-1), "reset_offset"),
-        (lambda: SpikeScheduler([lif(3)], sample_ids=[]), "sample_ids"),
-        (lambda: AsyncLIF(shape=(3,), du=5000, name="x"), "AsyncLIF 'x': iDecay"),
-        (lambda: AsyncLIF(shape=(3,), vth=-1), "vThMant"),
-        (lambda: AsyncLIF(shape=(3,), bias_mant=2**20), "bias"),
-        (lambda: AsyncDense(weights=np.ones(3)), "weight dimensions: expected 2"),
-        (lambda: AsyncDense(weights=[[300]], name="d"), r"d: weights\[0, 0\]: expected an integer"),
-        (lambda: AsyncDense(weights=[[0.5]]), "expected an integer"),
-        (lambda: AsyncDense(weights=[[1]], input_shape=(2, 1)), "input_shape: expected 1 neurons"),
-        (lambda: AsyncSparse(weights=np.ones((2, 2))), "weights: expected a SciPy sparse matrix"),
-        (lambda: AsyncSparse(weights=csr_matrix([[300]])), "expected an integer"),
-        (lambda: AsyncConv(weight=np.ones((1, 1)), input_shape=(3, 3, 1)), "weight dimensions"),
-        (lambda: AsyncConv(weight=np.ones((1, 2, 2, 1)), input_shape=(3, 3, 2)), "channels"),
-        (lambda: AsyncConv(weight=np.ones((1, 5, 2, 1)), input_shape=(3, 3, 1)), "target shape"),
-    ],
-)
-def test_arguments_are_checked(build, message):
-    with pytest.raises(ValidationError, match=message):
-        build()
-
-
-def test_a_population_has_one_scheduler():
-    cells = lif(3, "cells")
-    SpikeScheduler([cells], name="first")
-    with pytest.raises(GraphError, match=r"'cells': scheduler: expected one .*second.*'first'"):
-        SpikeScheduler([cells])
-    with pytest.raises(ValidationError, match="each once"):
-        other = lif(3)
-        SpikeScheduler([other, other])
-
-
-@pytest.mark.parametrize(
-    "tag, value, message",
-    [
-        ("fixed_pt", -1, r"s_in: time step 3, value at flat index 1: expected a whole number"),
-        ("floating_pt", 0.5, r"s_in: time step 3, value at flat index 1: expected a whole number"),
-        ("floating_pt", np.nan, r"s_in: time step 3"),
-    ],
-)
-def test_inputs_that_are_not_counts_are_refused(tag, value, message):
-    dense, cells = AsyncDense(weights=np.ones((3, 2)), name="dense"), lif(3)
-    x = np.zeros((2, 4))
-    x[1, 2] = value
-    feed(x, dense.s_in)
-    dense.a_out.connect(cells.a_in)
-    with (
-        pytest.raises(ProcessError, match="'dense' .*" + message),
-        Runner(SpikeScheduler([cells]), Loihi2SimCfg(select_tag=tag)) as run,
-    ):
-        run(num_steps=4)
-
-
 # ---------------------------------------------------------------- the composite
 
 
@@ -497,17 +279,6 @@ def test_a_part_of_the_state_can_be_set_and_read():
         network.v.set(np.array([5, -7]), np.array([3, 20]))
         np.testing.assert_array_equal(network.v.get(np.array([20, 3])), [-7, 5])
         assert np.count_nonzero(network.v.get()) == 2
-
-
-def test_state_beyond_24_bits_is_refused():
-    network = Network(small_graph())
-    with (
-        pytest.raises(ProcessError, match=r"'p0' .*p0\.v: value: expected a 24-bit integer"),
-        Runner(network, AS_GRAPH) as run,
-    ):
-        run(num_steps=1)
-        network.v.set(np.full(22, 2**24))
-        run(num_steps=1)
 
 
 def test_a_monitor_on_the_state_of_several_populations_is_refused():
@@ -636,12 +407,3 @@ def test_the_network_of_the_fault_tests_runs():
     with Runner(output, FIXED) as run:
         run(num_steps=5)
         assert sink.data.get().any()
-
-
-def test_conv_takes_arrays_as_it_takes_tuples():
-    kernel = np.ones((4, 2, 2, 1), int)
-    shapes = {
-        AsyncConv(weight=kernel, input_shape=(6, 4, 1), stride=stride).a_out.shape
-        for stride in ((2, 1), [2, 1], np.array([2, 1]))
-    }
-    assert len(shapes) == 1

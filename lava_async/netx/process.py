@@ -3,49 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.process.variable import Var
+from lava.magma.core.process.ports.ports import AbstractPort
 
 from lava_async._graph import INPUT, Conv, Dense, Graph, OneToOne
 from lava_async._hdf5 import load
 from lava_async._kernel import Stepper
 from lava_async._schedule import Momentum, Schedule
-from lava_async._simulate import check_stop_after
-from lava_async.errors import ValidationError, expected
-from lava_async.proc.scheduler.process import check_sample_ids, check_whole
+from lava_async.proc._scheduled import ScheduledProcess
+from lava_async.proc._vars import CURRENT, VOLTAGE, CheckedVar, Range
+from lava_async.proc._wiring import InPort, OutPort
 
 _HEADER = "|   Type   |  W  |  H  |  C  | ker | str | pad | dil | grp |delay|"
 
 
-class StateVar(Var):
+class StateVar(CheckedVar):
     """A Var over all neurons. In a process graph every population holds its part of it."""
 
-    parts: Sequence[Var] = ()
+    parts: Sequence[CheckedVar] = ()
 
-    def get(self, idx: Any = None) -> npt.NDArray:
+    def _read(self) -> npt.NDArray[Any]:
         if not self.parts:
-            return super().get(idx)
-        value = np.concatenate([part.get() for part in self.parts])
-        return value if idx is None else value[idx]
+            return super()._read()
+        return np.concatenate([part.get() for part in self.parts])
 
-    def set(self, value: Any, idx: Any = None) -> None:
+    def _write(self, value: npt.NDArray[Any]) -> None:
         if not self.parts:
-            super().set(value, idx)
+            super()._write(value)
             return
-        everything = np.empty(self.shape) if idx is None else self.get()
-        everything[... if idx is None else idx] = value
-        cuts = np.cumsum([part.shape[0] for part in self.parts])
-        for part, piece in zip(self.parts, np.split(everything, cuts[:-1]), strict=True):
+        cuts = np.cumsum([part.size for part in self.parts])
+        for part, piece in zip(self.parts, np.split(value, cuts[:-1]), strict=True):
             part.set(piece)
 
 
-class Network(AbstractProcess):
+class Network(ScheduledProcess):
     """A network that runs asynchronously, neuron by neuron, inside each Lava time step.
 
     One Lava time step is one time step of the network: the input frame that arrives is
@@ -93,15 +88,15 @@ class Network(AbstractProcess):
         For recording: forward steps, synaptic operations and overflows of the time step,
         then, for each neuron, ``fired_at`` and ``released_at`` of `Record`. Costs nothing
         unless it is connected.
-    u, v : Var, (N,)
-        Current and voltage, 24-bit integers in membrane units. (In a process graph of several
-        populations they can be read and set, but not probed or reached by a RefPort.)
+    u, v : StateVar, (N,)
+        Current and voltage, signed 24-bit integers in membrane units. (In a process graph of
+        several populations they can be read and set, but not probed or reached by a RefPort.)
     spike_count : Var, (N,)
         Spikes of each neuron since the start.
     forward_steps, synops, overflows : Var, (1,)
         Of the last time step, see `Record`.
     total_forward_steps, total_synops, total_overflows : Var, (1,)
-        Since the start. Resets leave all counts alone; set them to begin anew.
+        Since the start, 64-bit. Resets leave all counts alone; set them to begin anew.
     reset : Var, (1,)
         Set to 1 for a reset before the next time step; returns to 0 by itself.
     graph : Graph
@@ -114,7 +109,7 @@ class Network(AbstractProcess):
         arrive: the process model raises `ExecutionError`.)
     """
 
-    _runtime = None  # AbstractProcess.__del__ reads it even where __init__ refused
+    RANGES: Mapping[str, Range] = {"u": CURRENT, "v": VOLTAGE}
 
     def __init__(
         self,
@@ -132,46 +127,31 @@ class Network(AbstractProcess):
             graph = net_config
         else:
             graph = load(net_config, None if input_shape is None else tuple(input_shape)[::-1])
-        schedule = graph.schedule or Momentum() if schedule is None else schedule
-        if not isinstance(schedule, Schedule):
-            raise ValidationError(
-                expected("Network", "schedule", "LayerSync, Random or Momentum", repr(schedule))
-            )
-        if reset_interval is not None:
-            reset_interval = check_whole("Network", "reset_interval", reset_interval, 1)
-            reset_offset = check_whole("Network", "reset_offset", reset_offset, 0)
-            reset_offset %= reset_interval
-        stop_after = check_stop_after(schedule, stop_after)
-        stepper = Stepper(graph, schedule, stop_after)
-        # Compiled code is loaded once, here: the processes that Lava forks inherit it.
-        stepper.step(np.zeros(int(np.prod(graph.input_shape)), np.int32))
         super().__init__(
-            graph=graph,
-            schedule=schedule,
+            graph.num_neurons,
+            graph.schedule or Momentum() if schedule is None else schedule,
             stop_after=stop_after,
-            stepper=stepper,
             reset_interval=reset_interval,
             reset_offset=reset_offset,
-            sample_ids=check_sample_ids("Network", sample_ids),
+            sample_ids=sample_ids,
+            graph=graph,
             name=name,
         )
+        stepper = Stepper(graph, self.schedule, stop_after)
+        # Compiled code is loaded once, here: the processes that Lava forks inherit it.
+        stepper.step(np.zeros(int(np.prod(graph.input_shape)), np.int32))
+        self.proc_params["stepper"] = stepper
         self.graph = graph
-        self.schedule = schedule
-
-        num_neurons = graph.num_neurons
         self.inp = InPort(shape=_input_port_shape(graph))
         self.out = OutPort(shape=graph.out_shape[::-1])
-        self.trace = OutPort(shape=(3 + 2 * num_neurons,))
-        self.u = StateVar(shape=(num_neurons,), init=0)
-        self.v = StateVar(shape=(num_neurons,), init=0)
-        self.spike_count = Var(shape=(num_neurons,), init=0)
-        self.forward_steps = Var(shape=(1,), init=0)
-        self.synops = Var(shape=(1,), init=0)
-        self.overflows = Var(shape=(1,), init=0)
-        self.total_forward_steps = Var(shape=(1,), init=0)
-        self.total_synops = Var(shape=(1,), init=0)
-        self.total_overflows = Var(shape=(1,), init=0)
-        self.reset = Var(shape=(1,), init=0)
+        self.u = StateVar((graph.num_neurons,), 0, self.RANGES["u"])
+        self.v = StateVar((graph.num_neurons,), 0, self.RANGES["v"])
+
+    def wiring(self) -> dict[str, Any]:
+        return {}
+
+    def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
+        return {self.out: [self.inp], self.trace: [self.inp]}
 
     def __str__(self) -> str:
         """The layer table, as netx prints it."""

@@ -29,6 +29,10 @@ messages as the forward steps need, and connect populations of one scheduler:
 Shapes are Lava's, (W, H, C) or (n,). Neurons are numbered, and Vars laid out, in C order of
 (C, H, W), as in network files.
 
+What waits for its own output within a time step is refused before the runtime starts. Circles
+are possible over ``release_out`` and ``forward_in``, or through stock `Dense`, `Conv` or
+`Sparse`, which send what arrived in the time step before.
+
 This is not Lava's ``AsyncProtocol``: all processes share the time steps of the Loihi protocol.
 """
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
-from lava_async import _dynamics as dyn
-from lava_async.errors import ExecutionError, expected
+from lava_async.proc._frames import receive_frame
 from lava_async.proc._messages import END, receive
+from lava_async.proc._vars import WEIGHT, Ints, check_vars
 
-Ints = npt.NDArray[np.int64]
 _INT32_MAX = (1 << 31) - 1
 
 
@@ -30,6 +28,8 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
     Bit widths: weights signed 9, currents signed 32.
     """
 
+    WEIGHTS = "weights"  # name of the Var
+
     s_in: Any = None
     a_out: Any = None
     release_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
@@ -39,18 +39,19 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
-        self._name = proc_params.get("name") or type(self).__name__
+        self._where: str = proc_params["where"]
         self._source: int | None = proc_params["source"]
+        self._weights: Any = None  # what `_prepare` has seen of the Var
         self._fan_out = np.zeros(0, np.int64)
         self._max_input = 0
 
     def run_spk(self) -> None:
         """Run one time step."""
-        if self.time_step == 1:
+        if getattr(self, self.WEIGHTS) is not self._weights:  # at first, or after a RefPort
             self._take_over_weights()
-            if self._source is not None:
-                # Tell the target from which population these currents come.
-                self.forward_out.send(np.full(self.forward_out._shape, self._source, np.int32))
+        if self.time_step == 1 and self._source is not None:
+            # Tell the target from which population these currents come.
+            self.forward_out.send(np.full(self.forward_out._shape, self._source, np.int32))
         self.synops[:] = 0
         if self._source is None:
             self._pass_frame()
@@ -59,17 +60,9 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
         self.synops_out.send(self.synops)
 
     def _pass_frame(self) -> None:
-        # Ports are in (W, H, C) order, neurons in C order of (C, H, W).
-        frame = self.s_in.recv().T.reshape(-1)
-        good = (frame >= 0) & (frame <= self._max_input) & (frame == np.floor(frame))
-        if not good.all():
-            index = int(np.flatnonzero(~good)[0])
-            raise ExecutionError(
-                expected(
-                    f"{self._name}.s_in", f"time step {self.time_step}, value at flat index "
-                    f"{index}", f"a whole number in 0..{self._max_input}", frame[index],
-                )
-            )
+        frame = receive_frame(
+            self.s_in, f"{self._where}: s_in", self.time_step, 0, self._max_input
+        )
         spikes = frame.astype(np.int64)
         self.synops += self._fan_out @ spikes
         current = self._deliver_frame(spikes).reshape(self.a_out._shape[::-1]).T
@@ -87,20 +80,10 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
         self._take_over_weights()
 
     def _take_over_weights(self) -> None:
-        weights = self._values()
-        low, high = weights.min(initial=0), weights.max(initial=0)
-        if low < dyn.WEIGHT_MIN or high > dyn.WEIGHT_MAX:
-            raise ExecutionError(
-                expected(f"{self._name}.weights", "value",
-                         f"an integer in {dyn.WEIGHT_MIN}..{dyn.WEIGHT_MAX}",
-                         low if low < dyn.WEIGHT_MIN else high)
-            )
+        self._weights = check_vars(self, self._where, {self.WEIGHTS: WEIGHT})[self.WEIGHTS]
+        setattr(self, self.WEIGHTS, self._weights)
         self._fan_out, l1 = self._prepare()
         self._max_input = _INT32_MAX // max(1, l1)
-
-    def _values(self) -> npt.NDArray[Any]:
-        """All weights, in any order."""
-        raise NotImplementedError
 
     def _prepare(self) -> tuple[Ints, int]:
         """Lay out the weights. Returns the fan-out of each source neuron, and the largest

@@ -6,36 +6,46 @@ complete then, and no runtime has started. That is where ours look at it.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from lava.magma.core.process.ports.ports import AbstractPort, InPort, OutPort
+from lava.magma.core.process.ports.ports import AbstractPort
+from lava.magma.core.process.ports.ports import InPort as LavaInPort
+from lava.magma.core.process.ports.ports import OutPort as LavaOutPort
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.process.variable import Var
+from lava.proc.io.source import RingBuffer
 
-from lava_async import _dynamics as dyn
 from lava_async._graph import _integers as check_integers
 from lava_async.errors import GraphError, expected
-from lava_async.proc import _messages
 
-if TYPE_CHECKING:
-    from lava_async.proc.lif.process import AsyncLIF
+_INT32 = np.iinfo(np.int32)
+
+# Stock models that send in a time step only after they have received in it. Stock connections
+# send first, so that no circle through them waits for itself. Of others nothing is known.
+_RECEIVE_FIRST = {
+    f"lava.proc.{name}.models"
+    for name in ("atrlif", "graded", "lif", "prodneuron", "resfire", "rf", "rf_iz", "s4d", "sdn")
+}
 
 
 class WiredProcess(AbstractProcess):
-    """A process whose models need to know how it is connected."""
+    """A process that looks at its connections before it runs."""
 
     _runtime = None  # AbstractProcess.__del__ reads it even where __init__ refused
 
     @property
     def proc_params(self) -> Any:
-        """Arguments for the model; once a model is chosen, with what `wiring` found."""
+        """Arguments for the model; once a model is chosen, with what `wiring` found.
+
+        ``where`` is the process in messages of the model.
+        """
         if self._model_class is not None:
-            for name, value in self.wiring().items():
+            for name, value in {"where": describe(self), **self.wiring()}.items():
                 self._arguments.overwrite(name, value)
+            _check_source_data(self)
+            _check_circles(self)
         return self._arguments
 
     @proc_params.setter
@@ -53,69 +63,39 @@ class WiredProcess(AbstractProcess):
         """
         raise NotImplementedError
 
+    def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
+        """For each output that is sent once per time step, the inputs that must come before."""
+        raise NotImplementedError
 
-class AsyncConnection(WiredProcess):
-    """Base of the connections. One input and one output are used, of the same kind.
 
-    Attributes
-    ----------
-    s_in : InPort, source shape
-        Spike counts of a stock process, whole numbers >= 0, once per time step.
-    a_out : OutPort, target shape
-        Currents in weight units, once per time step, in the same time step.
-    release_in : InPort
-        Spikes that ``release_out`` of a population releases.
-    forward_out : OutPort, (target size,)
-        Currents in weight units, in every forward step in which the population released.
-    synops : Var, (1,)
-        Synaptic operations of the last time step.
-    synops_out : OutPort, (1,)
-        The same, once per time step, for a scheduler that adds them up.
-    """
+class _NamedPort(AbstractPort):
+    """Refuses what does not fit in our words, where it is asked."""
 
-    def __init__(
-        self, source_shape: Sequence[int], target_shape: Sequence[int], **arguments: Any
-    ) -> None:
-        super().__init__(**arguments)
-        self.s_in = InPort(shape=tuple(source_shape))
-        self.a_out = OutPort(shape=tuple(target_shape))
-        self.release_in = InPort(shape=_messages.SPIKES)
-        self.forward_out = OutPort(shape=(self.a_out.size,))
-        self.synops_out = OutPort(shape=(1,))
-        self.synops = Var(shape=(1,), init=0)
-
-    def wiring(self) -> dict[str, Any]:
-        where = describe(self)
-        found = sources(self.release_in)
-        if bool(self.s_in.in_connections) == bool(found):
+    def _validate_ports(self, ports: list[AbstractPort], *args: Any, **kwargs: Any) -> None:
+        try:
+            super()._validate_ports(ports, *args, **kwargs)
+        except AssertionError as error:
             raise GraphError(
-                expected(where, "input", "either s_in or release_in connected",
-                         "both" if found else "neither")
-            )
-        if not found:
-            check_unconnected(self.forward_out, "connect a_out, as the input is s_in")
-            if not self.a_out.out_connections:
-                raise GraphError(expected(where, "a_out", "a target", "none"))
-            return {"source": None}
-        check_unconnected(self.a_out, "connect forward_out, as the input is release_in")
-        if len(found) != 1 or found[0].name != "release_out":
-            raise GraphError(
-                expected(where, "release_in", "release_out of one AsyncLIF", names(found))
-            )
-        population = found[0].process
-        if population.size != self.s_in.size:
-            raise GraphError(
-                expected(where, "source", f"a population of {self.s_in.size} neurons",
-                         f"{population.size} of {describe(population)}")
-            )
-        if not targets(self):
-            raise GraphError(expected(where, "forward_out", "forward_in of an AsyncLIF", "none"))
-        return {"source": population.scheduler_of().index(population)}
+                expected(describe(self.process), self.name, f"a port of shape {self.shape}",
+                         f"{names(ports)}: {error}")
+            ) from None
+
+
+class InPort(_NamedPort, LavaInPort):
+    """Lava's, but what `connect_from` does not fit is a `GraphError`."""
+
+
+class OutPort(_NamedPort, LavaOutPort):
+    """Lava's, but what `connect` does not fit is a `GraphError`."""
 
 
 def describe(process: AbstractProcess) -> str:
     """A process for messages, e.g. ``AsyncLIF 'hidden'``."""
     return f"{type(process).__name__} {process.name!r}"
+
+
+def names(ports: Iterable[Any]) -> str:
+    return ", ".join(f"{port.name} of {describe(port.process)}" for port in ports) or "none"
 
 
 def sources(port: AbstractPort) -> list[Any]:
@@ -128,54 +108,75 @@ def destinations(port: AbstractPort) -> list[Any]:
     return list(port.get_dst_ports())
 
 
-def names(ports: Iterable[Any]) -> str:
-    return ", ".join(f"{port.name} of {describe(port.process)}" for port in ports) or "none"
-
-
-def check_unconnected(port: AbstractPort, advice: str) -> None:
-    if port.out_connections or port.in_connections:
-        others = [*destinations(port), *sources(port)]
-        raise GraphError(
-            expected(describe(port.process), port.name, f"no connection: {advice}", names(others))
-        )
-
-
-def targets(connection: AsyncConnection) -> list[AsyncLIF]:
-    """Populations behind ``forward_out``."""
-    found = destinations(connection.forward_out)
-    wrong = [port for port in found if port.name != "forward_in"]
+def check_peers(port: AbstractPort, wanted: str, fits: Callable[[Any], bool]) -> None:
+    """Refuse ports at the other end of connections unless they fit."""
+    wrong = [peer for peer in (*sources(port), *destinations(port)) if not fits(peer)]
     if wrong:
+        raise GraphError(expected(describe(port.process), port.name, wanted, names(wrong)))
+
+
+def _check_source_data(process: AbstractProcess) -> None:
+    """Refuse what a stock source of integers would cut to integers and say nothing."""
+    ports: list[Any] = process.in_ports.members
+    for port in ports:
+        for source in (peer.process for peer in sources(port)):
+            if type(source) is not RingBuffer:
+                continue
+            model: Any = source.model_class
+            data = np.asarray(source.data.init)
+            if np.issubdtype(model.data.d_type, np.integer) and data.dtype != bool:
+                where = f"{describe(process)}: {port.name}: {describe(source)}"
+                check_integers(where, "data", data, _INT32.min, _INT32.max, np.int64)
+
+
+def _check_circles(process: AbstractProcess) -> None:
+    """Refuse processes, anywhere in the program, that wait for each other's time step."""
+    graph: dict[AbstractPort, list[Any]] = {}
+    for member in _program(process):
+        for output, inputs in _awaited(member).items():
+            graph[output] = list(inputs)
+            graph.update((port, sources(port)) for port in inputs)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
         raise GraphError(
-            expected(describe(connection), "forward_out", "forward_in of an AsyncLIF",
-                     names(wrong))
-        )
-    return [port.process for port in found]
+            expected("time step", "processes that wait for each other in a circle",
+                     "none, or a stock Dense, Conv or Sparse between them, which sends before it "
+                     "receives (within one scheduler: release_out and forward_in)",
+                     _name_circle(error.args[1][1:]))
+        ) from None
 
 
-def within_time_step(population: AsyncLIF) -> list[AsyncLIF]:
-    """Populations that wait for ``s_out`` of this one, as far as our own processes go."""
-    found, waiting = [], destinations(population.s_out)
-    while waiting:
-        port = waiting.pop()
-        if isinstance(port.process, AsyncConnection) and port.name == "s_in":
-            waiting += destinations(port.process.a_out)
-        elif port.name == "a_in" and hasattr(port.process, "release_out"):
-            found.append(port.process)
+def _awaited(process: AbstractProcess) -> Mapping[Any, Sequence[AbstractPort]]:
+    if isinstance(process, WiredProcess):
+        return process.awaited()
+    if process.model_class.__module__ in _RECEIVE_FIRST:
+        inputs: Any = process.in_ports.members
+        return {output: inputs for output in process.out_ports.members}
+    return {}
+
+
+def _program(process: AbstractProcess) -> list[AbstractProcess]:
+    """This process and all that messages connect with it."""
+    found, seen = [process], {process}
+    for member in found:  # grows meanwhile
+        ports: list[Any] = [*member.in_ports.members, *member.out_ports.members]
+        for port in ports:
+            for peer in (*sources(port), *destinations(port)):
+                if peer.process not in seen:
+                    seen.add(peer.process)
+                    found.append(peer.process)
     return found
 
 
-def check_weights(where: str, weights: npt.ArrayLike) -> npt.NDArray[np.int16]:
-    """Weights as integers in -256..254, or `GraphError`."""
-    return check_integers(
-        where, "weights", weights, dyn.WEIGHT_MIN, dyn.WEIGHT_MAX, np.int16
-    )
-
-
-def check_shape(
-    where: str, what: str, shape: Sequence[int] | None, size: int
-) -> tuple[int, ...]:
-    """A port shape for so many neurons, flat by default."""
-    shape = (size,) if shape is None else tuple(shape)
-    if math.prod(shape) != size:
-        raise GraphError(expected(where, what, f"{size} neurons, as in the weights", shape))
-    return shape
+def _name_circle(ports: list[AbstractPort]) -> str:
+    """The processes along a circle of ports, from the oldest process that sends in it."""
+    senders = [i for i, port in enumerate(ports) if isinstance(port, LavaOutPort)]
+    start = min(senders, key=lambda i: ports[i].process.id)
+    ports = ports[start:] + ports[:start]
+    path = [ports[0].process]
+    for port, following in zip(ports, ports[1:] + ports[:1], strict=True):
+        # A message, which may be one to itself, or two populations of one scheduler.
+        if isinstance(following, LavaInPort) or following.process is not port.process:
+            path.append(following.process)
+    return " -> ".join(map(describe, path))

@@ -25,14 +25,13 @@ from lava_async.proc.conv.process import AsyncConv, from_lava
 class AbstractPyAsyncConvModel(AbstractPyAsyncConnectionModel):
     """Walks the taps of each spike; whole frames are convolved."""
 
+    WEIGHTS = "weight"
+
     weight: np.ndarray = LavaPyType(np.ndarray, np.int64, precision=9)
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
         self._conv: Conv = proc_params["conv"]
-
-    def _values(self):
-        return self.weight
 
     def _prepare(self):
         old, weight = self._conv, from_lava(self.weight)

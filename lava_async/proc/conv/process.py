@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from lava.magma.core.process.variable import Var
 
 from lava_async._graph import INPUT, Conv
 from lava_async.errors import GraphError, expected
-from lava_async.proc._wiring import AsyncConnection, check_weights
+from lava_async.proc._connection import AsyncConnection, check_weights
+from lava_async.proc._vars import WEIGHT, CheckedVar
 
 
 class AsyncConv(AsyncConnection):
-    """A convolution with the arguments and the meaning of stock `Conv`, without its delay.
+    """A convolution with the arguments and the meaning of stock `Conv`, without its delay:
+    ``a_out[t] = weight * s_in[t]``.
+
+    Weights are signed 9-bit integers, currents signed 32-bit ones.
 
     Parameters
     ----------
@@ -30,7 +33,7 @@ class AsyncConv(AsyncConnection):
     Attributes
     ----------
     output_shape : (W, H, C)
-    weight : Var, shape of ``weight``
+    weight : CheckedVar, shape of ``weight``
     s_in, a_out, release_in, forward_out, synops, synops_out
         See `AsyncConnection`.
 
@@ -45,28 +48,33 @@ class AsyncConv(AsyncConnection):
         *,
         weight: npt.ArrayLike,
         input_shape: Sequence[int],
-        padding: int | tuple[int, ...] = 0,
-        stride: int | tuple[int, ...] = 1,
-        dilation: int | tuple[int, ...] = 1,
+        padding: int | Sequence[int] = 0,
+        stride: int | Sequence[int] = 1,
+        dilation: int | Sequence[int] = 1,
         groups: int = 1,
         name: str | None = None,
     ) -> None:
         where = name or "AsyncConv"
-        kernel = check_weights(where, weight)
-        if kernel.ndim != 4:
-            raise GraphError(expected(where, "weight dimensions", 4, kernel.ndim))
-        conv = Conv(
-            INPUT, 0, from_lava(kernel), _reverse(stride), _reverse(padding),
-            _reverse(dilation), groups,
-        )  # fmt: skip
-        source = tuple(input_shape)[::-1]
-        if len(source) != 3:
+        kernel = check_weights(where, weight, 4)
+        if np.shape(input_shape) != (3,):
             raise GraphError(expected(where, "input_shape", "(W, H, C)", input_shape))
-        target = conv.out_shape(source)
-        conv.check(where, source, target)
+        source = tuple(input_shape)[::-1]
+        try:
+            conv = Conv(
+                INPUT, 0, from_lava(kernel),
+                _height_width(where, "stride", stride),
+                _height_width(where, "padding", padding),
+                _height_width(where, "dilation", dilation), groups,
+            )  # fmt: skip
+            target = conv.out_shape(source)
+            conv.check(where, source, target)
+        except GraphError as error:
+            # A connection of a graph goes by its ends, a process by its name.
+            raise GraphError(str(error).replace(f"conv {INPUT}->0", where, 1)) from None
         self.output_shape = target[::-1]
-        super().__init__(input_shape, self.output_shape, conv=conv, name=name)
-        self.weight = Var(shape=kernel.shape, init=np.array(kernel))
+        counts = math.prod(target), math.prod(source)
+        super().__init__(counts, input_shape, self.output_shape, name, conv=conv)
+        self.weight = CheckedVar(kernel.shape, kernel, WEIGHT)
 
 
 def to_lava(weight: npt.NDArray) -> npt.NDArray:
@@ -79,6 +87,9 @@ def from_lava(weight: npt.NDArray) -> npt.NDArray:
     return weight[:, ::-1, ::-1].transpose(0, 3, 2, 1)
 
 
-def _reverse(pair: int | tuple[int, ...]) -> Any:
-    """(width, height), Lava's order, to (height, width)."""
-    return pair if np.ndim(pair) == 0 else tuple(pair)[::-1]  # type: ignore[arg-type]
+def _height_width(where: str, what: str, pair: int | Sequence[int]) -> tuple[int, int]:
+    """Lava's (width, height), or one number for both, as (height, width)."""
+    if np.shape(pair) not in ((), (1,), (2,)):
+        raise GraphError(expected(where, what, "one integer or (width, height)", pair))
+    both = np.ravel(pair)
+    return both[-1], both[0]

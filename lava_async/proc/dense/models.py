@@ -24,9 +24,6 @@ class AbstractPyAsyncDenseModel(AbstractPyAsyncConnectionModel):
 
     weights: np.ndarray = LavaPyType(np.ndarray, np.int64, precision=9)
 
-    def _values(self):
-        return self.weights
-
     def _prepare(self):
         self._by_source = np.ascontiguousarray(self.weights.T)
         fan_out = np.full(self.weights.shape[1], self.weights.shape[0], np.int64)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import numpy.typing as npt
-from lava.magma.core.process.variable import Var
 
-from lava_async.errors import GraphError, expected
-from lava_async.proc._wiring import AsyncConnection, check_shape, check_weights
+from lava_async.proc._connection import AsyncConnection, check_weights
+from lava_async.proc._vars import WEIGHT, CheckedVar
 
 
 class AsyncDense(AsyncConnection):
-    """All-to-all synapses: ``a_out = weights * s_in``, without a delay.
+    """All-to-all synapses: ``a_out[t] = weights * s_in[t]``, without a delay.
+
+    Weights are signed 9-bit integers, currents signed 32-bit ones.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class AsyncDense(AsyncConnection):
 
     Attributes
     ----------
-    weights : Var, (target size, source size)
+    weights : CheckedVar, (target size, source size)
     s_in, a_out, release_in, forward_out, synops, synops_out
         See `AsyncConnection`.
 
@@ -43,13 +43,6 @@ class AsyncDense(AsyncConnection):
         output_shape: Sequence[int] | None = None,
         name: str | None = None,
     ) -> None:
-        where = name or "AsyncDense"
-        checked = check_weights(where, weights)
-        if checked.ndim != 2:
-            raise GraphError(expected(where, "weight dimensions", 2, checked.ndim))
-        super().__init__(
-            check_shape(where, "input_shape", input_shape, checked.shape[1]),
-            check_shape(where, "output_shape", output_shape, checked.shape[0]),
-            name=name,
-        )
-        self.weights = Var(shape=checked.shape, init=np.array(checked))
+        checked = check_weights(name or "AsyncDense", weights, 2)
+        super().__init__(checked.shape, input_shape, output_shape, name)
+        self.weights = CheckedVar(checked.shape, checked, WEIGHT)

@@ -17,11 +17,12 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_async import _dynamics as dyn
-from lava_async.errors import ExecutionError, expected
+from lava_async.proc._frames import receive_frame
 from lava_async.proc._messages import END, EVALUATE, RELEASE, receive, send
+from lava_async.proc._vars import Ints, check_vars
 from lava_async.proc.lif.process import AsyncLIF
 
-Ints = npt.NDArray[np.int64]
+_INT32 = np.iinfo(np.int32)
 
 
 class AbstractPyAsyncLIFModel(PyLoihiProcessModel):
@@ -46,7 +47,7 @@ class AbstractPyAsyncLIFModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
-        self._name = proc_params.get("name") or "AsyncLIF"
+        self._where: str = proc_params["where"]
         self._index: int = proc_params["index"]
         self._offsets: Ints = proc_params["offsets"]
         self._layered: bool = proc_params["layered"]
@@ -56,6 +57,7 @@ class AbstractPyAsyncLIFModel(PyLoihiProcessModel):
         size = int(self._offsets[self._index + 1] - self._offsets[self._index])
         self._fired = np.zeros(size, bool)  # in this time step, so refractory
         self._overflows = 0
+        self._known: dict[str, Ints] = {}  # state and parameters as last checked
         # Layer synchronization: what came over recurrent connections waits for the next time
         # step. Otherwise unused.
         self._late = np.zeros(size, np.int64)
@@ -64,20 +66,31 @@ class AbstractPyAsyncLIFModel(PyLoihiProcessModel):
         """Run one time step: as many evaluations as the scheduler leads to."""
         if self.time_step == 1:
             self._meet()
+            self.on_var_update()
         _, reset, _ = receive(self.grant_in.csp_ports[0])
         if reset:
             for state in (self.u, self.v, self._late):
                 state[:] = 0
-        self._check_state()
+        if any(getattr(self, name) is not value for name, value in self._known.items()):
+            self.on_var_update()  # a RefPort replaces the array and says nothing
         self._fired[:] = False
         self._overflows = 0
-        arriving = self._receive_input().T.reshape(-1).astype(np.int64)
+        frame = receive_frame(
+            self.a_in, f"{self._where}: a_in", self.time_step, _INT32.min, _INT32.max
+        )
+        arriving = frame.astype(np.int64)
         if self._layered:
             self._run_layered(arriving)
         else:
             self._run_asynchronous(arriving)
         send(self.release_out.csp_ports, END)
         self.s_out.send(self._fired.reshape(self.a_in._shape[::-1]).T.astype(self.s_out._d_type))
+
+    def on_var_update(self) -> None:
+        """Take over what set() or a RefPort wrote into state and parameters."""
+        self._known = check_vars(self, self._where, AsyncLIF.RANGES)
+        for name, value in self._known.items():
+            setattr(self, name, value)
 
     def _meet(self) -> None:
         """Tell the scheduler who this is, and which of its channels leads here; learn which
@@ -175,22 +188,6 @@ class AbstractPyAsyncLIFModel(PyLoihiProcessModel):
         self.v[neurons] = 0
         self._fired[neurons] = True
 
-    def _check_state(self) -> None:
-        """Take over what set() or a RefPort wrote into the state."""
-        for name in ("u", "v"):
-            # A RefPort puts an array of its own in place.
-            state = np.asarray(getattr(self, name), np.int64)
-            setattr(self, name, state)
-            if np.abs(state).max() > dyn.STATE_LIMIT:
-                raise ExecutionError(
-                    expected(f"{self._name}.{name}", "value", "a 24-bit integer",
-                             state[np.abs(state).argmax()])
-                )
-
-    def _receive_input(self) -> npt.NDArray[Any]:
-        """What came to ``a_in``."""
-        raise NotImplementedError
-
 
 @implements(proc=AsyncLIF, protocol=LoihiProtocol)
 @requires(CPU)
@@ -201,16 +198,6 @@ class PyAsyncLIFModelFloat(AbstractPyAsyncLIFModel):
     a_in: Any = LavaPyType(PyInPort.VEC_DENSE, float)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
 
-    def _receive_input(self) -> npt.NDArray[np.float64]:
-        current = self.a_in.recv()
-        bad = ~(np.abs(current) < 1 << 31) | (current != np.floor(current))
-        if bad.any():
-            raise ExecutionError(
-                expected(f"{self._name}.a_in", f"time step {self.time_step}",
-                         "whole numbers below 2**31", current[bad][0])
-            )
-        return current
-
 
 @implements(proc=AsyncLIF, protocol=LoihiProtocol)
 @requires(CPU)
@@ -220,6 +207,3 @@ class PyAsyncLIFModelFixed(AbstractPyAsyncLIFModel):
 
     a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-
-    def _receive_input(self) -> npt.NDArray[np.int32]:
-        return self.a_in.recv()

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.variable import Var
+from lava.magma.core.process.ports.ports import AbstractPort
 
 from lava_async._graph import Population
 from lava_async.errors import GraphError, expected
 from lava_async.proc import _messages
+from lava_async.proc._connection import AsyncConnection, check_tuple
+from lava_async.proc._vars import BIAS, CURRENT, DECAY, THRESHOLD, VOLTAGE, CheckedVar, Range
 from lava_async.proc._wiring import (
-    AsyncConnection,
+    InPort,
+    OutPort,
     WiredProcess,
+    check_peers,
     describe,
     destinations,
-    names,
-    sources,
 )
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class AsyncLIF(WiredProcess):
     Belongs to one `SpikeScheduler`. With ``I`` the currents that arrive, at the start of a
     time step::
 
-        u <- u * (4096 - du) // 4096
-        v <- v * (4096 - dv) // 4096 + u + (bias_mant << 6)
+        u <- u * (4096 - du) / 4096, rounded towards 0
+        v <- v * (4096 - dv) / 4096, rounded towards 0, + u + (bias_mant << 6)
 
     and in each forward step in which a current arrives::
 
@@ -46,7 +47,7 @@ class AsyncLIF(WiredProcess):
     shape : tuple of int
         (W, H, C) or (n,).
     du, dv : int
-        Decay of current and voltage per time step, in 1/4096; 4096 forgets everything.
+        Decay of current and voltage per time step, in 1/4096, 0..4096; 4096 forgets everything.
     vth : int
         Threshold mantissa, 17 bits.
     bias_mant : int or array of int, shape ``shape``
@@ -66,16 +67,21 @@ class AsyncLIF(WiredProcess):
     request_out : OutPort
     grant_in : InPort
         To and from the scheduler, which connects them.
-    u, v : Var, (size,)
-        Current and voltage, 24-bit integers in membrane units, neurons in C order of (C, H, W).
-    du, dv, vth : Var, (1,)
-    bias_mant : Var, (size,)
+    u, v : CheckedVar, (size,)
+        Current and voltage, signed 24-bit integers in membrane units, neurons in C order of
+        (C, H, W). The current wraps, the voltage saturates; both are counted as overflows.
+    du, dv, vth : CheckedVar, (1,)
+    bias_mant : CheckedVar, (size,)
 
     Raises
     ------
     GraphError
         A parameter is outside Loihi's range.
     """
+
+    RANGES: Mapping[str, Range] = {
+        "u": CURRENT, "v": VOLTAGE, "du": DECAY, "dv": DECAY, "vth": THRESHOLD, "bias_mant": BIAS,
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -88,21 +94,25 @@ class AsyncLIF(WiredProcess):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        shape = tuple(shape)
-        bias = np.broadcast_to(np.asarray(bias_mant), shape).T
-        checked = Population(describe(self), shape[::-1], du, dv, vth, bias)
-        self.a_in = InPort(shape=shape)
-        self.s_out = OutPort(shape=shape)
+        where = describe(self)
+        bias = _broadcast_bias(where, bias_mant, check_tuple(where, "shape", shape))
+        checked = Population(where, bias.shape[::-1], du, dv, vth, bias.T)
+        self.a_in = InPort(shape=bias.shape)
+        self.s_out = OutPort(shape=bias.shape)
         self.forward_in = InPort(shape=(checked.size,))
         self.release_out = OutPort(shape=_messages.SPIKES)
         self.request_out = OutPort(shape=_messages.SPIKES_WITH_MOMENTA)
         self.grant_in = InPort(shape=_messages.SPIKES)
-        self.u = Var(shape=(checked.size,), init=0)
-        self.v = Var(shape=(checked.size,), init=0)
-        self.du = Var(shape=(1,), init=checked.i_decay)
-        self.dv = Var(shape=(1,), init=checked.v_decay)
-        self.vth = Var(shape=(1,), init=checked.threshold)
-        self.bias_mant = Var(shape=(checked.size,), init=bias.reshape(-1))
+
+        def var(name: str, size: int, init: Any) -> CheckedVar:
+            return CheckedVar((size,), init, self.RANGES[name])
+
+        self.u = var("u", checked.size, 0)
+        self.v = var("v", checked.size, 0)
+        self.du = var("du", 1, checked.i_decay)
+        self.dv = var("dv", 1, checked.v_decay)
+        self.vth = var("vth", 1, checked.threshold)
+        self.bias_mant = var("bias_mant", checked.size, bias.T.reshape(-1))
         self._scheduler: list[SpikeScheduler] = []  # in a list: Lava adopts processes in fields
 
     @property
@@ -126,21 +136,43 @@ class AsyncLIF(WiredProcess):
 
     def wiring(self) -> dict[str, Any]:
         scheduler = self.scheduler_of()
-        wrong = [p for p in sources(self.a_in) if p.name == "forward_out"]
-        if wrong:
-            raise GraphError(
-                expected(describe(self), "a_in", "one message per time step, so not forward_out",
-                         names(wrong))
-            )
-        for ports, name in ((sources(self.forward_in), "forward_out"),
-                           (destinations(self.release_out), "release_in")):
-            wrong = [
-                p for p in ports
-                if p.name != name or not isinstance(p.process, AsyncConnection)
-            ]
-            if wrong:
-                raise GraphError(
-                    expected(describe(self), "forward_in and release_out",
-                             f"{name} of a connection", names(wrong))
-                )
+        check_peers(
+            self.a_in, "one message per time step, so not forward_out",
+            lambda port: port.name != "forward_out",
+        )
+        check_peers(
+            self.forward_in, "forward_out of a connection",
+            lambda port: port.name == "forward_out" and isinstance(port.process, AsyncConnection),
+        )
         return {"index": scheduler.index(self), **scheduler.wiring()}
+
+    def connections(self) -> list[AsyncConnection]:
+        """Where its released spikes go.
+
+        Raises
+        ------
+        GraphError
+            Something else, such as a Monitor, listens to messages of forward steps.
+        """
+        check_peers(
+            self.release_out, "release_in of a connection (a Monitor may probe s_out)",
+            lambda port: port.name == "release_in" and isinstance(port.process, AsyncConnection),
+        )
+        scheduler = self.scheduler_of()
+        for port in (self.request_out, self.grant_in):
+            check_peers(
+                port, f"{describe(scheduler)} alone", lambda port: port.process is scheduler
+            )
+        return [port.process for port in destinations(self.release_out)]
+
+    def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
+        return {self.s_out: self.scheduler_of().inputs()}
+
+
+def _broadcast_bias(where: str, bias: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    try:
+        return np.broadcast_to(np.asarray(bias), shape)
+    except (TypeError, ValueError):
+        raise GraphError(
+            expected(where, "bias_mant", f"one number or shape {shape}", f"shape {np.shape(bias)}")
+        ) from None

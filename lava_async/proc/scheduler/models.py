@@ -8,42 +8,30 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_async.proc._messages import BEGIN, END, EVALUATE, RELEASE, receive, send
+from lava_async.proc._scheduled_models import AbstractPyScheduledModel
+from lava_async.proc._vars import Ints
 from lava_async.proc.scheduler.process import SpikeScheduler
-
-Ints = npt.NDArray[np.int64]
 
 
 @implements(proc=SpikeScheduler, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt", "bit_accurate_loihi", "fixed_pt")
-class PySpikeSchedulerModel(PyLoihiProcessModel):
+class PySpikeSchedulerModel(AbstractPyScheduledModel):
     """Integers under every tag: no message of it reaches a stock process but ``trace``.
 
-    Bit widths: momenta signed 24, neuron numbers 31; counts 64, of which Lava's messages
-    carry those below 2**53 exactly.
+    Bit widths: momenta signed 24, neuron numbers 31.
     """
 
     request_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     grant_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     synops_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    trace: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    spike_count: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    forward_steps: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    synops: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    overflows: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    total_forward_steps: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    total_synops: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    total_overflows: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    reset: np.ndarray = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
@@ -55,12 +43,7 @@ class PySpikeSchedulerModel(PyLoihiProcessModel):
         self._layered: bool = proc_params["layered"]
         output = proc_params["output"]
         self._output = range(*self._offsets[output : output + 2].tolist())
-        self._reset_interval: int | None = proc_params["reset_interval"]
-        self._reset_offset: int = proc_params["reset_offset"]
-        self._sample_ids: tuple[int, ...] | None = proc_params["sample_ids"]
-        # Without an interval the first sample has begun; with one, the first reset begins it.
-        self._samples_begun = 1 if self._reset_interval is None else 0
-        self._sample, self._sample_step = self._sample_id(0), 0
+        self._sample, self._sample_step = self._first_sample, 0
         self._requests: dict[int, Any] = {}
         self._grants: dict[int, Any] = {}
 
@@ -76,18 +59,19 @@ class PySpikeSchedulerModel(PyLoihiProcessModel):
         """Run one time step: open it, release spikes until none waits, close it."""
         if self.time_step == 1:
             self._meet()
-        reset = self._reset_is_due()
-        if reset:
-            self._sample, self._sample_step = self._sample_id(self._samples_begun), 0
-            self._samples_begun += 1
-            self.reset[:] = 0
+        sample = self._next_sample()
+        if sample is not None:
+            self._sample, self._sample_step = sample, 0
         self._fired_at[:] = self._released_at[:] = -1
         self._decided_at = None
-        send(self.grant_out.csp_ports, BEGIN, reset)
+        send(self.grant_out.csp_ports, BEGIN, sample is not None)
         forward_steps = self._release_by_layer() if self._layered else self._release_until_empty()
         send(self.grant_out.csp_ports, END)
         self._sample_step += 1
-        self._count(forward_steps, int(self.synops_in.recv()[0]), int(self._overflows.sum()))
+        self._count(
+            forward_steps, int(self.synops_in.recv()[0]), int(self._overflows.sum()),
+            self._fired_at, self._released_at,
+        )  # fmt: skip
 
     def _meet(self) -> None:
         """Learn which channels lead to and from which population."""
@@ -97,16 +81,6 @@ class PySpikeSchedulerModel(PyLoihiProcessModel):
             population, number, _ = receive(channel)
             self._requests[population] = channel
             self._grants[population] = self.grant_out.csp_ports[number]
-
-    def _sample_id(self, index: int) -> int:
-        ids = self._sample_ids
-        return index if ids is None else ids[index % len(ids)]
-
-    def _reset_is_due(self) -> bool:
-        interval = self._reset_interval
-        if interval is not None and (self.time_step - 1) % interval == self._reset_offset:
-            return True
-        return bool(self.reset[0])
 
     def _release_until_empty(self) -> int:
         """The forward steps of an asynchronous time step. Returns how many."""
@@ -172,15 +146,3 @@ class PySpikeSchedulerModel(PyLoihiProcessModel):
         concerned = [self._grants[p] for p in sorted(reached.union(releasing))]
         send(concerned, RELEASE, 0, neurons)
         return sorted(reached)
-
-    def _count(self, forward_steps: int, synops: int, overflows: int) -> None:
-        self.spike_count += self._fired_at >= 0
-        self.forward_steps[:] = forward_steps
-        self.synops[:] = synops
-        self.overflows[:] = overflows
-        self.total_forward_steps += forward_steps
-        self.total_synops += synops
-        self.total_overflows += overflows
-        if self.trace.csp_ports:
-            numbers = (forward_steps, synops, overflows)
-            self.trace.send(np.concatenate([numbers, self._fired_at, self._released_at]))

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.variable import Var
+from lava.magma.core.process.ports.ports import AbstractPort
 
-from lava_async import _random
 from lava_async._graph import topological
 from lava_async._schedule import AsyncSchedule, Momentum, Schedule
-from lava_async._simulate import check_stop_after
 from lava_async.errors import GraphError, ValidationError, expected
 from lava_async.proc import _messages
-from lava_async.proc._wiring import (
-    WiredProcess,
-    describe,
-    destinations,
-    targets,
-    within_time_step,
-)
+from lava_async.proc._scheduled import ScheduledProcess
+from lava_async.proc._wiring import InPort, OutPort, describe
 from lava_async.proc.lif.process import AsyncLIF
 
 
-class SpikeScheduler(WiredProcess):
+class SpikeScheduler(ScheduledProcess):
     """Decides which spikes of its populations are released in each forward step.
 
     Fired spikes wait in one pool over all populations; in each forward step the schedule
@@ -69,7 +61,7 @@ class SpikeScheduler(WiredProcess):
     forward_steps, synops, overflows : Var, (1,)
         Of the last time step, see `Record`.
     total_forward_steps, total_synops, total_overflows : Var, (1,)
-        Since the start. Resets leave all counts alone; set them to begin anew.
+        Since the start, 64-bit. Resets leave all counts alone; set them to begin anew.
     reset : Var, (1,)
         Set to 1 for a reset before the next time step; returns to 0 by itself.
 
@@ -91,47 +83,26 @@ class SpikeScheduler(WiredProcess):
         sample_ids: Sequence[int] | None = None,
         name: str | None = None,
     ) -> None:
-        populations = list(populations)
-        schedule = Momentum() if schedule is None else schedule
-        _check_populations(populations)
+        populations = _check_populations(populations)
         output = populations[-1] if output is None else output
         if not any(output is p for p in populations):
             raise ValidationError(
                 expected("SpikeScheduler", "output", "one of its populations", repr(output))
             )
-        if not isinstance(schedule, Schedule):
-            raise ValidationError(
-                expected("SpikeScheduler", "schedule", "LayerSync, Random or Momentum",
-                         repr(schedule))
-            )
-        if reset_interval is not None:
-            reset_interval = check_whole("SpikeScheduler", "reset_interval", reset_interval, 1)
-            reset_offset = check_whole("SpikeScheduler", "reset_offset", reset_offset, 0)
-            reset_offset %= reset_interval
         super().__init__(
-            schedule=schedule,
-            stop_after=check_stop_after(schedule, stop_after),
-            output=next(i for i, p in enumerate(populations) if p is output),
+            sum(p.size for p in populations),
+            Momentum() if schedule is None else schedule,
+            stop_after=stop_after,
             reset_interval=reset_interval,
             reset_offset=reset_offset,
-            sample_ids=check_sample_ids("SpikeScheduler", sample_ids),
+            sample_ids=sample_ids,
+            output=next(i for i, p in enumerate(populations) if p is output),
             name=name,
         )
         self._populations = populations
-        self._layered = not isinstance(schedule, AsyncSchedule)
-        num_neurons = sum(p.size for p in populations)
         self.request_in = InPort(shape=_messages.SPIKES_WITH_MOMENTA)
         self.grant_out = OutPort(shape=_messages.SPIKES)
         self.synops_in = InPort(shape=(1,))
-        self.trace = OutPort(shape=(3 + 2 * num_neurons,))
-        self.spike_count = Var(shape=(num_neurons,), init=0)
-        self.forward_steps = Var(shape=(1,), init=0)
-        self.synops = Var(shape=(1,), init=0)
-        self.overflows = Var(shape=(1,), init=0)
-        self.total_forward_steps = Var(shape=(1,), init=0)
-        self.total_synops = Var(shape=(1,), init=0)
-        self.total_overflows = Var(shape=(1,), init=0)
-        self.reset = Var(shape=(1,), init=0)
         for population in populations:
             population.request_out.connect(self.request_in)
             self.grant_out.connect(population.grant_in)
@@ -149,14 +120,13 @@ class SpikeScheduler(WiredProcess):
         """
         fed: list[list[int]] = []
         for population in self._populations:
-            self._check_time_step(population)
             fed.append([])
-            for port in destinations(population.release_out):
-                for target in targets(port.process):
+            for connection in population.connections():
+                for target in connection.targets():
                     if target.scheduler_of() is not self:
                         raise GraphError(
                             expected(
-                                describe(port.process), "target",
+                                describe(connection), "target",
                                 "a population of the source's scheduler; to another one "
                                 "connect s_out, s_in, a_out and a_in", describe(target),
                             )
@@ -167,37 +137,27 @@ class SpikeScheduler(WiredProcess):
             "offsets": np.cumsum([0] + [p.size for p in self._populations]),
             "targets": [sorted(set(found)) for found in fed],
             "order": topological(len(fed), edges),
-            "layered": self._layered,
+            "layered": not isinstance(self.schedule, AsyncSchedule),
         }
 
-    def _check_time_step(self, population: AsyncLIF) -> None:
-        """Refuse circles of processes that would wait for each other's time step."""
-        waiting, seen = within_time_step(population), []
-        while waiting:
-            target = waiting.pop()
-            scheduler = target.scheduler_of()
-            if scheduler is self:
-                raise GraphError(
-                    expected(
-                        describe(population), "s_out",
-                        "a path through another time step: within this one connect "
-                        "release_out and forward_in", f"a_in of {describe(target)}",
-                    )
-                )
-            if not any(scheduler is s for s in seen):
-                seen.append(scheduler)
-                for other in scheduler._populations:
-                    waiting += within_time_step(other)
+    def inputs(self) -> list[AbstractPort]:
+        """What must arrive in a time step before any of its populations can end it."""
+        return [population.a_in for population in self._populations]
+
+    def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
+        return {self.trace: [*self.inputs(), self.synops_in]}
 
 
-def _check_populations(populations: list[AsyncLIF]) -> None:
+def _check_populations(populations: object) -> list[AsyncLIF]:
+    found = list(populations) if isinstance(populations, Sequence) else []
     what = "populations"
-    if not populations or not all(isinstance(p, AsyncLIF) for p in populations):
+    if not found or not all(isinstance(p, AsyncLIF) for p in found):
+        got = describe(populations) if isinstance(populations, AsyncLIF) else repr(populations)
         raise ValidationError(
-            expected("SpikeScheduler", what, "one or more AsyncLIF", repr(populations))
+            expected("SpikeScheduler", what, "a sequence of one or more AsyncLIF", got)
         )
-    for i, population in enumerate(populations):
-        if any(population is p for p in populations[:i]):
+    for i, population in enumerate(found):
+        if any(population is p for p in found[:i]):
             raise ValidationError(
                 expected("SpikeScheduler", what, "each once", f"{describe(population)} twice")
             )
@@ -206,20 +166,4 @@ def _check_populations(populations: list[AsyncLIF]) -> None:
                 expected(describe(population), "scheduler", "one",
                          f"a second one besides {describe(population.scheduler_of())}")
             )
-
-
-def check_whole(where: str, what: str, value: object, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ValidationError(expected(where, what, f"an integer >= {low}", repr(value)))
-    return int(value)
-
-
-def check_sample_ids(where: str, sample_ids: Sequence[int] | None) -> tuple[int, ...] | None:
-    if sample_ids is None:
-        return None
-    ids = tuple(check_whole(where, "sample_ids", i, 0) for i in sample_ids)
-    if not ids or max(ids) > _random.MAX_INDEX:
-        raise ValidationError(
-            expected(where, "sample_ids", "at least one integer below 2**32", sample_ids)
-        )
-    return ids
+    return found

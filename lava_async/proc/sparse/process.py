@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lava.magma.core.process.variable import Var
+import numpy as np
 from scipy.sparse import csr_matrix, issparse, spmatrix
 
-from lava_async.errors import GraphError, expected
-from lava_async.proc._wiring import AsyncConnection, check_shape, check_weights
+from lava_async.errors import GraphError, ValidationError, expected
+from lava_async.proc._connection import AsyncConnection, check_weights
+from lava_async.proc._vars import WEIGHT, CheckedVar
+from lava_async.proc._wiring import describe
 
 
 class AsyncSparse(AsyncConnection):
-    """Synapses given one by one: ``a_out = weights * s_in``, without a delay.
+    """Synapses given one by one: ``a_out[t] = weights * s_in[t]``, without a delay.
+
+    Weights are signed 9-bit integers, currents signed 32-bit ones.
 
     Parameters
     ----------
@@ -26,7 +30,8 @@ class AsyncSparse(AsyncConnection):
 
     Attributes
     ----------
-    weights : Var, (target size, source size)
+    weights : SynapseVar
+        Its `get` and `set` give and take matrices as above, with the same synapses.
     s_in, a_out, release_in, forward_out, synops, synops_out
         See `AsyncConnection`.
 
@@ -49,12 +54,62 @@ class AsyncSparse(AsyncConnection):
             raise GraphError(
                 expected(where, "weights", "a SciPy sparse matrix", type(weights).__name__)
             )
-        matrix: Any = csr_matrix(weights)
-        data = check_weights(where, matrix.data)
-        matrix = csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
-        super().__init__(
-            check_shape(where, "input_shape", input_shape, matrix.shape[1]),
-            check_shape(where, "output_shape", output_shape, matrix.shape[0]),
-            name=name,
-        )
-        self.weights = Var(shape=matrix.shape, init=matrix)
+        matrix = _canonical(weights)
+        matrix.data = check_weights(where, matrix.data, 1)
+        super().__init__(matrix.shape, input_shape, output_shape, name, matrix=matrix)
+        self.weights = SynapseVar(matrix)
+
+
+class SynapseVar(CheckedVar):
+    """The weights of given synapses: a Var of a vector that looks like a sparse matrix.
+
+    Lava has Vars of sparse matrices, but forgets synapses of weight 0 when they are set.
+    """
+
+    def __init__(self, matrix: csr_matrix) -> None:
+        super().__init__(matrix.data.shape, matrix.data, WEIGHT)
+        self._matrix = matrix
+
+    def get(self, idx: Any = None) -> Any:
+        """All weights (target size, source size), or what SciPy finds at an index."""
+        matrix = self._with(self._read() if self.size else self.init)
+        return matrix if idx is None else matrix[idx]
+
+    def set(self, value: Any, idx: Any = None) -> None:
+        """Set the weights of all synapses, or those at an index, between two runs.
+
+        Raises
+        ------
+        ValidationError
+            A weight is out of range, or the matrix has other synapses.
+        """
+        if idx is not None:
+            matrix = self.get()
+            matrix[idx] = value
+            value = matrix
+        where, synapses = describe(self.process), "a SciPy sparse matrix with the same synapses"
+        if not issparse(value):
+            raise ValidationError(expected(where, self.name, synapses, type(value).__name__))
+        matrix = _canonical(value)
+        if (
+            matrix.shape != self._matrix.shape
+            or not np.array_equal(matrix.indptr, self._matrix.indptr)
+            or not np.array_equal(matrix.indices, self._matrix.indices)
+        ):
+            raise ValidationError(
+                expected(where, self.name, f"{synapses}: shape {self._matrix.shape}, {self.size} "
+                         "entries", f"shape {matrix.shape}, {matrix.nnz} entries")
+            )
+        if self.size:
+            super().set(matrix.data)
+
+    def _with(self, weights: Any) -> csr_matrix:
+        parts = np.array(weights), self._matrix.indices.copy(), self._matrix.indptr.copy()
+        return csr_matrix(parts, self._matrix.shape)
+
+
+def _canonical(weights: Any) -> Any:
+    """A csr_matrix with a copy of each entry once, in order."""
+    matrix: Any = csr_matrix(weights, copy=True)
+    matrix.sum_duplicates()
+    return matrix

@@ -1,0 +1,144 @@
+"""What all connections share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.process.ports.ports import AbstractPort
+from lava.magma.core.process.variable import Var
+
+from lava_async.errors import GraphError, expected
+from lava_async.proc import _messages
+from lava_async.proc._vars import WEIGHT, Ints
+from lava_async.proc._wiring import (
+    InPort,
+    OutPort,
+    WiredProcess,
+    check_peers,
+    describe,
+    destinations,
+    names,
+    sources,
+)
+
+if TYPE_CHECKING:
+    from lava_async.proc.lif.process import AsyncLIF
+
+
+class AsyncConnection(WiredProcess):
+    """Base of the connections. One input and one output are used, of the same kind.
+
+    Parameters
+    ----------
+    sizes : (target size, source size)
+    input_shape, output_shape : tuple of int, optional
+        Shapes of ``s_in`` and ``a_out``, (W, H, C) or (n,); flat by default.
+    name : str, optional
+    arguments
+        For the process model.
+
+    Attributes
+    ----------
+    s_in : InPort, source shape
+        Spike counts of a stock process, whole numbers >= 0, once per time step.
+    a_out : OutPort, target shape
+        Currents in weight units, 32-bit integers, once per time step, in the same time step.
+    release_in : InPort
+        Spikes that ``release_out`` of a population releases.
+    forward_out : OutPort, (target size,)
+        Currents in weight units, in every forward step in which the population released.
+    synops : Var, (1,)
+        Synaptic operations of the last time step.
+    synops_out : OutPort, (1,)
+        The same, once per time step, for a scheduler that adds them up.
+    """
+
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        input_shape: Sequence[int] | None,
+        output_shape: Sequence[int] | None,
+        name: str | None,
+        **arguments: Any,
+    ) -> None:
+        where = name or type(self).__name__
+        source_shape = _check_shape(where, "input_shape", input_shape, sizes[1])
+        target_shape = _check_shape(where, "output_shape", output_shape, sizes[0])
+        super().__init__(name=name, **arguments)
+        self.s_in = InPort(shape=source_shape)
+        self.a_out = OutPort(shape=target_shape)
+        self.release_in = InPort(shape=_messages.SPIKES)
+        self.forward_out = OutPort(shape=(self.a_out.size,))
+        self.synops_out = OutPort(shape=(1,))
+        self.synops = Var(shape=(1,), init=0)
+
+    def wiring(self) -> dict[str, Any]:
+        where = describe(self)
+        found = sources(self.release_in)
+        if bool(self.s_in.in_connections) == bool(found):
+            raise GraphError(
+                expected(where, "input", "either s_in or release_in connected",
+                         "both" if found else "neither")
+            )
+        if not found:
+            _check_unconnected(self.forward_out, "connect a_out, as the input is s_in")
+            if not self.a_out.out_connections:
+                raise GraphError(expected(where, "a_out", "a target", "none"))
+            return {"source": None}
+        _check_unconnected(self.a_out, "connect forward_out, as the input is release_in")
+        if len(found) != 1 or found[0].name != "release_out":
+            raise GraphError(
+                expected(where, "release_in", "release_out of one AsyncLIF", names(found))
+            )
+        population = found[0].process
+        if population.size != self.s_in.size:
+            raise GraphError(
+                expected(where, "source", f"a population of {self.s_in.size} neurons",
+                         f"{population.size} of {describe(population)}")
+            )
+        if not self.targets():
+            raise GraphError(expected(where, "forward_out", "forward_in of an AsyncLIF", "none"))
+        return {"source": population.scheduler_of().index(population)}
+
+    def targets(self) -> list[AsyncLIF]:
+        """Populations behind ``forward_out``."""
+        check_peers(
+            self.forward_out, "forward_in of an AsyncLIF", lambda port: port.name == "forward_in"
+        )
+        return [port.process for port in destinations(self.forward_out)]
+
+    def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
+        return {self.a_out: [self.s_in], self.synops_out: [self.s_in]}
+
+
+def check_weights(where: str, weights: npt.ArrayLike, dimensions: int) -> Ints:
+    """Weights as integers in -256..254, or `GraphError`."""
+    checked = WEIGHT.check(where, "weights", weights)
+    if checked.ndim != dimensions:
+        raise GraphError(expected(where, "weight dimensions", dimensions, checked.ndim))
+    return checked
+
+
+def check_tuple(where: str, what: str, shape: Any) -> tuple[int, ...]:
+    """Lava's shapes are tuples, also those of one dimension."""
+    if np.ndim(shape) != 1:
+        raise GraphError(expected(where, what, "a tuple, (W, H, C) or (n,)", repr(shape)))
+    return tuple(shape)
+
+
+def _check_unconnected(port: AbstractPort, advice: str) -> None:
+    check_peers(port, f"no connection: {advice}", lambda _: False)
+
+
+def _check_shape(
+    where: str, what: str, shape: Sequence[int] | None, size: int
+) -> tuple[int, ...]:
+    """A port shape for so many neurons, flat by default."""
+    checked = (size,) if shape is None else check_tuple(where, what, shape)
+    if math.prod(checked) != size:
+        raise GraphError(expected(where, what, f"{size} neurons, as in the weights", checked))
+    return checked

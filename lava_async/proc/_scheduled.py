@@ -1,0 +1,97 @@
+"""What processes that run a whole schedule share: its settings, samples and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.variable import Var
+
+from lava_async import _random
+from lava_async._schedule import Schedule
+from lava_async._simulate import check_stop_after
+from lava_async.errors import ValidationError, expected
+from lava_async.proc._wiring import OutPort, WiredProcess
+
+
+class ScheduledProcess(WiredProcess):
+    """Base of `SpikeScheduler` and `lava_async.netx.Network`, which describe the parameters.
+
+    Attributes
+    ----------
+    trace : OutPort, (3 + 2 * N,)
+        For recording: forward steps, synaptic operations and overflows of the time step,
+        then, for each neuron, ``fired_at`` and ``released_at`` of `Record`.
+    spike_count : Var, (N,)
+        Spikes of each neuron since the start.
+    forward_steps, synops, overflows : Var, (1,)
+        Of the last time step, see `Record`.
+    total_forward_steps, total_synops, total_overflows : Var, (1,)
+        Since the start, 64-bit. Resets leave all counts alone; set them to begin anew.
+    reset : Var, (1,)
+        Set to 1 for a reset before the next time step; returns to 0 by itself.
+
+    Raises
+    ------
+    ValidationError
+        A setting is outside what is described there.
+    """
+
+    NUMBERS = ("forward_steps", "synops", "overflows")
+    SHARED_VARS = ("spike_count", *NUMBERS, *(f"total_{name}" for name in NUMBERS), "reset")
+
+    def __init__(
+        self,
+        num_neurons: int,
+        schedule: Schedule,
+        *,
+        stop_after: int | None,
+        reset_interval: int | None,
+        reset_offset: int,
+        sample_ids: Sequence[int] | None,
+        **arguments: Any,
+    ) -> None:
+        where = type(self).__name__
+        if not isinstance(schedule, Schedule):
+            raise ValidationError(
+                expected(where, "schedule", "LayerSync, Random or Momentum", repr(schedule))
+            )
+        if reset_interval is not None:
+            reset_interval = _check_whole(where, "reset_interval", reset_interval, 1)
+            reset_offset = _check_whole(where, "reset_offset", reset_offset, 0) % reset_interval
+        super().__init__(
+            schedule=schedule,
+            stop_after=check_stop_after(schedule, stop_after),
+            reset_interval=reset_interval,
+            reset_offset=reset_offset,
+            sample_ids=_check_sample_ids(where, sample_ids),
+            **arguments,
+        )
+        self.schedule = schedule
+        self.trace = OutPort(shape=(3 + 2 * num_neurons,))
+        self.spike_count = Var(shape=(num_neurons,), init=0)
+        self.forward_steps = Var(shape=(1,), init=0)
+        self.synops = Var(shape=(1,), init=0)
+        self.overflows = Var(shape=(1,), init=0)
+        self.total_forward_steps = Var(shape=(1,), init=0)
+        self.total_synops = Var(shape=(1,), init=0)
+        self.total_overflows = Var(shape=(1,), init=0)
+        self.reset = Var(shape=(1,), init=0)
+
+
+def _check_whole(where: str, what: str, value: object, low: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ValidationError(expected(where, what, f"an integer >= {low}", repr(value)))
+    return int(value)
+
+
+def _check_sample_ids(where: str, sample_ids: Sequence[int] | None) -> tuple[int, ...] | None:
+    if sample_ids is None:
+        return None
+    ids = tuple(_check_whole(where, "sample_ids", i, 0) for i in sample_ids)
+    if not ids or max(ids) > _random.MAX_INDEX:
+        raise ValidationError(
+            expected(where, "sample_ids", "at least one integer below 2**32", sample_ids)
+        )
+    return ids

@@ -1,0 +1,48 @@
+"""Short ways to wire processes, for the tests of process graphs."""
+
+import numpy as np
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
+
+import lava_async as la
+from lava_async.proc import AsyncLIF
+
+FIXED = Loihi2SimCfg(select_tag="fixed_pt")
+AS_GRAPH = Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)
+SCHEDULE = la.Momentum(3)
+LIF_ARGUMENTS = {"du": 1500, "dv": 300, "vth": 50}
+
+
+def lif(size, name=None):
+    return AsyncLIF(shape=(size,), **LIF_ARGUMENTS, name=name)
+
+
+def population(shape, name="p"):
+    return la.Population(name, shape, 1500, 300, 50)
+
+
+def weights(rng, target, source):
+    return rng.integers(-40, 90, (target, source))
+
+
+def random_input(shape, seed=1, high=2):
+    return np.random.default_rng(seed).integers(0, high, shape)
+
+
+def feed(x, *ports):
+    source = Source(data=x)
+    for port in ports:
+        source.s_out.connect(port)
+
+
+def collect(port, num_steps):
+    sink = Sink(shape=port.shape, buffer=num_steps)
+    port.connect(sink.a_in)
+    return sink
+
+
+def connect(source, connection, target):
+    """Source and target populations of one scheduler."""
+    source.release_out.connect(connection.release_in)
+    connection.forward_out.connect(target.forward_in)

@@ -57,7 +57,7 @@ _GATHER = np.uint64(0x0102040810204080)  # times a word of eight flags: they end
 _WORD = 8  # bytes that are looked at together where most are 0
 _WORDS = 8  # words of flags that are gathered in one
 _ROW = 32  # rows of dense weights are filled up to a multiple, which needs no remainder loop
-_FRONT = 64  # waiting spikes that are kept in order; see `_push_ranked`
+_FRONT = 64  # waiting spikes that are kept in order; see `_put_in_order`
 _SCHEDULE_PURPOSE = np.uint64(int(_random.Purpose.SCHEDULE) << 24)
 
 
@@ -101,16 +101,17 @@ class _State(NamedTuple):
     fires: npt.NDArray[np.uint8]  # neurons of a population that fire now, and in the same
     fire_words: npt.NDArray[np.uint64]  # memory eight of them at a time
     fired: npt.NDArray[np.int32]  # (N,) neurons that fired in this time step, in order
-    fired_at: npt.NDArray[np.int32]  # (N,) -1: not in this time step (non-refractory)
-    released_at: npt.NDArray[np.int32]  # (N,)
-    pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `_spike` and `_push_ranked`
-    heap: npt.NDArray[np.int64]  # (N,) and the rest of them
+    fired_at: npt.NDArray[np.int32]  # (N,) how many forward steps had run then
+    released: npt.NDArray[np.int32]  # (N,) neurons whose spikes were released, in order
+    released_at: npt.NDArray[np.int32]  # (N,) in which forward step
+    pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `_spike`
+    heap: npt.NDArray[np.int64]  # (N,) and more of them; see `_put_in_order`
     key: npt.NDArray[np.float64]  # (N,) drawn rank of each place in the pool
-    group: npt.NDArray[np.int32]  # (N,) neurons whose spikes are released now
-    count: npt.NDArray[np.int64]  # (8,) see the names below
+    count: npt.NDArray[np.int64]  # (10,) see the names below
 
 
-_FIRED, _POOLED, _HEAPED, _HITS, _SYNOPS, _OVERFLOWS, _FORWARD_STEPS, _FIRST_OUTPUT = range(8)
+_FIRED, _RELEASED, _HITS, _POOLED, _ORDERED, _HEAPED = range(6)
+_SYNOPS, _OVERFLOWS, _FORWARD_STEPS, _FIRST_OUTPUT = range(6, 10)
 
 
 def _wire(
@@ -201,14 +202,11 @@ def _new_state(graph: Graph) -> _State:
         np.zeros(len(graph.populations), np.uint8),
         fires,
         fires.view(np.uint64),
-        np.zeros(num_neurons, np.int32),
-        np.full(num_neurons, -1, np.int32),
-        np.full(num_neurons, -1, np.int32),
+        *(np.zeros(num_neurons, np.int32) for _ in range(4)),
         np.zeros(num_neurons, np.int64),
         np.zeros(num_neurons, np.int64),
         np.zeros(num_neurons, np.float64),
-        np.zeros(num_neurons, np.int32),
-        np.zeros(8, np.int64),
+        np.zeros(10, np.int64),
     )
 
 
@@ -242,17 +240,14 @@ def _borrow_state(s):
     return _State(
         _borrow(s.u), _borrow(s.v), _borrow(s.current), _borrow(s.hit), _borrow(s.hits),
         _borrow(s.swept), _borrow(s.fires), _borrow(s.fire_words), _borrow(s.fired),
-        _borrow(s.fired_at), _borrow(s.released_at), _borrow(s.pool), _borrow(s.heap),
-        _borrow(s.key), _borrow(s.group), _borrow(s.count),
+        _borrow(s.fired_at), _borrow(s.released), _borrow(s.released_at), _borrow(s.pool),
+        _borrow(s.heap), _borrow(s.key), _borrow(s.count),
     )  # fmt: skip
 
 
 @_inline
 def _begin(s):
     """Forget the spikes of the time step before. The scratch space is clean otherwise."""
-    for i in range(s.count[_FIRED]):
-        s.fired_at[s.fired[i]] = -1
-        s.released_at[s.fired[i]] = -1
     s.count[:] = 0
     s.count[_FIRST_OUTPUT] = -1
 
@@ -262,8 +257,7 @@ def _end(s):
     """Refractoriness ends; spikes that still wait are discarded."""
     for i in range(s.count[_FIRED]):
         s.v[s.fired[i]] = 0
-    s.count[_POOLED] = 0
-    s.count[_HEAPED] = 0
+    s.count[_POOLED] = s.count[_ORDERED] = s.count[_HEAPED] = 0
 
 
 # Below, functions that run per neuron or per synapse take the arrays they touch one by one:
@@ -359,12 +353,13 @@ def _deliver_sparse(row, weight, current, hit, hits, count, source, times):
 def _deliver_input(net, s, index, times, low, high):
     """Deliver the events low..high, those of an input frame."""
     wiring, weight, current, count = net.wiring, net.weight, s.current, s.count
-    synops = 0
+    synops, spikes = 0, 0
+    for i in range(low, high):
+        spikes += times[i]
     for c in range(net.first[0], net.first[1]):
         if wiring[c, 0] == _DENSE:
             _deliver_dense_events(wiring, c, weight, current, index, times, low, high)
-            for i in range(low, high):
-                synops += wiring[c, 3] * times[i]
+            synops += wiring[c, 3] * spikes
         else:
             for i in range(low, high):
                 synops += times[i] * _deliver_sparse(
@@ -452,37 +447,32 @@ def _pop_heap(heap, count):
 
 
 @_jit
-def _push_full(pool, heap, count, spike):
-    """`_push_ranked` where the pool holds `_FRONT` spikes already."""
-    if spike < pool[0]:
-        _push_heap(heap, count, spike)
-        return
-    _push_heap(heap, count, pool[0])
-    i = 0
-    while i + 1 < _FRONT and pool[i + 1] < spike:
-        pool[i] = pool[i + 1]
-        i += 1
-    pool[i] = spike
+def _put_in_order(pool, heap, count):
+    """Sort in the spikes that have entered the pool since the last time.
 
-
-@_inline
-def _push_ranked(pool, heap, count, spike):
-    """A fired spike enters the pool at its place.
-
-    The first-ranked spikes stand in ascending order, so that a group is taken off the end. They
-    are few, for that is the fastest with few; the others, all behind them, wait in a heap.
+    The first-ranked stand in ascending order, so that a group is taken off the end. They are
+    few, for that is the fastest with few; the others, all behind them, wait in a heap.
     """
-    i = count[_POOLED]
-    if i == _FRONT:
-        _push_full(pool, heap, count, spike)
-    elif count[_HEAPED] > 0 and spike < heap[0]:
-        _push_heap(heap, count, spike)
-    else:
-        while i > 0 and pool[i - 1] > spike:
-            pool[i] = pool[i - 1]
-            i -= 1
-        pool[i] = spike
-        count[_POOLED] += 1
+    ordered = count[_ORDERED]
+    for i in range(ordered, count[_POOLED]):
+        spike = pool[i]
+        if ordered == _FRONT and spike > pool[0]:
+            _push_heap(heap, count, pool[0])
+            j = 0
+            while j + 1 < _FRONT and pool[j + 1] < spike:
+                pool[j] = pool[j + 1]
+                j += 1
+            pool[j] = spike
+        elif ordered == _FRONT or (count[_HEAPED] > 0 and spike < heap[0]):
+            _push_heap(heap, count, spike)
+        else:
+            j = ordered
+            while j > 0 and pool[j - 1] > spike:
+                pool[j] = pool[j - 1]
+                j -= 1
+            pool[j] = spike
+            ordered += 1
+    count[_ORDERED] = count[_POOLED] = ordered
 
 
 @_jit
@@ -542,19 +532,27 @@ def _rank(net, plan, s, sample, time_step, forward_step):
 
 @_inline
 def _take_group(net, plan, s, sample, time_step, forward_step):
-    """Move the neurons of min(F, |pool|) spikes from the pool to ``group``. Returns how many."""
-    pool, count, group = s.pool, s.count, s.group
-    size = min(plan.group_size, count[_POOLED] + count[_HEAPED])
-    ordered = min(size, count[_POOLED])
-    if plan.kind != _MOMENTUM and size < count[_POOLED]:
-        _rank(net, plan, s, sample, time_step, forward_step)
-        _select_last(pool, s.key, count[_POOLED], size)
-    count[_POOLED] -= ordered
-    for i in range(ordered):
-        group[i] = _neuron(pool[count[_POOLED] + i])
-    for i in range(ordered, size):
-        group[i] = _neuron(_pop_heap(s.heap, count))
-    return size
+    """Move min(F, |pool|) spikes from the pool to the released ones."""
+    pool, count, released = s.pool, s.count, s.released
+    waiting = count[_POOLED] + count[_HEAPED]
+    size = min(plan.group_size, waiting)
+    if size < waiting:  # otherwise their order does not matter
+        if plan.kind == _MOMENTUM:
+            _put_in_order(pool, s.heap, count)
+        else:
+            _rank(net, plan, s, sample, time_step, forward_step)
+            _select_last(pool, s.key, waiting, size)
+    taken = min(size, count[_POOLED])
+    count[_POOLED] -= taken
+    count[_ORDERED] = min(count[_ORDERED], count[_POOLED])
+    first = count[_RELEASED]
+    for i in range(taken):
+        released[first + i] = _neuron(pool[count[_POOLED] + i])
+    for i in range(taken, size):
+        released[first + i] = _neuron(_pop_heap(s.heap, count))
+    for i in range(size):
+        s.released_at[first + i] = forward_step
+    count[_RELEASED] += size
 
 
 # ---------------------------------------------------------------- time steps
@@ -666,7 +664,7 @@ def _forget_marks(size, fire_words):
 
 
 @_inline
-def _fire_marked(start, stop, is_output, forward_step, ranked, s):
+def _fire_marked(start, stop, is_output, forward_step, s):
     """Fire the marked neurons of a population, in their order."""
     for first in range(np.uint64(0), np.uint64(stop - start), np.uint64(_WORD * _WORDS)):
         marks = np.uint64(0)
@@ -677,28 +675,25 @@ def _fire_marked(start, stop, is_output, forward_step, ranked, s):
         while marks != 0:
             n = start + np.int64(first + _trailing_zeros(marks))
             marks &= marks - np.uint64(1)
-            _fire(n, s.v[n], is_output, forward_step, ranked, s)
+            _fire(n, s.v[n], is_output, forward_step, s)
 
 
 @_inline
-def _fire(n, momentum, is_output, forward_step, ranked, s):
+def _fire(n, momentum, is_output, forward_step, s):
     """A spike enters the pool; its neuron is refractory from now on."""
     count = s.count
-    if ranked:
-        _push_ranked(s.pool, s.heap, count, _spike(n, momentum))
-    else:
-        s.pool[count[_POOLED]] = _spike(n, momentum)
-        count[_POOLED] += 1
+    s.pool[count[_POOLED]] = _spike(n, momentum)
+    count[_POOLED] += 1
     s.v[n] = _REFRACTORY
-    s.fired_at[n] = forward_step
     s.fired[count[_FIRED]] = n
+    s.fired_at[count[_FIRED]] = forward_step
     count[_FIRED] += 1
     if is_output and count[_FIRST_OUTPUT] < 0:
         count[_FIRST_OUTPUT] = forward_step
 
 
 @_inline
-def _begin_population(net, s, p, forward_steps, ranked):
+def _begin_population(net, s, p, forward_steps):
     """Boundary, the current that waits, and who fires on them."""
     start, stop = net.start[p], net.start[p + 1]
     _forget_marks(stop - start, s.fire_words)
@@ -706,11 +701,11 @@ def _begin_population(net, s, p, forward_steps, ranked):
         start, stop, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
         net.threshold[p], s.fires,
     )  # fmt: skip
-    _fire_marked(start, stop, p == net.output, forward_steps, ranked, s)
+    _fire_marked(start, stop, p == net.output, forward_steps, s)
 
 
 @_inline
-def _evaluate_reached(net, ranked, s, forward_step):
+def _evaluate_reached(net, s, forward_step):
     """Evaluate every neuron that may have received a current."""
     u, v, current, count = s.u, s.v, s.current, s.count
     swept, hit, hits = s.swept, s.hit, s.hits
@@ -723,7 +718,7 @@ def _evaluate_reached(net, ranked, s, forward_step):
             count[_OVERFLOWS] += _integrate_range(
                 start, stop, u, v, current, thresholds[p], s.fires
             )
-            _fire_marked(start, stop, p == net.output, forward_step, ranked, s)
+            _fire_marked(start, stop, p == net.output, forward_step, s)
     for j in range(count[_HITS]):
         n = hits[j]
         hit[n] = 0
@@ -742,31 +737,29 @@ def _evaluate_reached(net, ranked, s, forward_step):
         v[n] = clipped
         p = population[n]
         if clipped > thresholds[p]:
-            _fire(n, clipped, p == net.output, forward_step, ranked, s)
+            _fire(n, clipped, p == net.output, forward_step, s)
     count[_HITS] = 0
 
 
 @_inline
 def _async_step(net, plan, s, index, times, low, high, sample, time_step):
     """One asynchronous time step on the events low..high, of inputs ``index``."""
-    ranked = plan.kind == _MOMENTUM
     _begin(s)
     _deliver_input(net, s, index, times, low, high)
     _forget_reached(s)  # every neuron decays now anyway
     for p in range(len(net.order)):
-        _begin_population(net, s, p, 0, ranked)
+        _begin_population(net, s, p, 0)
     forward_step = 0
     while s.count[_POOLED] + s.count[_HEAPED] > 0:
         if plan.stop_after >= 0 and s.count[_FIRST_OUTPUT] >= 0 and (
             forward_step - s.count[_FIRST_OUTPUT] >= plan.stop_after
         ):
             break
-        size = _take_group(net, plan, s, sample, time_step, forward_step)
-        for i in range(size):
-            s.released_at[s.group[i]] = forward_step
-        _deliver_spikes(net, s, s.group, 0, size)
+        first = s.count[_RELEASED]
+        _take_group(net, plan, s, sample, time_step, forward_step)
+        _deliver_spikes(net, s, s.released, first, s.count[_RELEASED])
         forward_step += 1
-        _evaluate_reached(net, ranked, s, forward_step)
+        _evaluate_reached(net, s, forward_step)
     s.count[_FORWARD_STEPS] = forward_step
     _end(s)
 
@@ -783,7 +776,7 @@ def _layer_step(net, plan, s, index, times, low, high):
     forward_steps = 0
     for p in net.order:
         first_fired = count[_FIRED]
-        _begin_population(net, s, p, forward_steps, False)
+        _begin_population(net, s, p, forward_steps)
         spikes = count[_FIRED] - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
         _deliver_spikes(net, s, fired, first_fired, count[_FIRED])
@@ -875,6 +868,7 @@ def _any_samples(
     spikes, numbers, sample_ids = _borrow(spikes), _borrow(numbers), _borrow(sample_ids)
     fired_at, released_at = _borrow(fired_at), _borrow(released_at)
     num_steps = spikes.shape[2]
+    outputs = net.start[net.output], net.start[net.output + 1]
     for b in range(low, high):
         s.u[:] = 0
         s.v[:] = 0
@@ -889,11 +883,13 @@ def _any_samples(
             for i in range(s.count[_FIRED]):
                 n = s.fired[i]
                 spikes[b, n, t] = 1
-                if trace or net.population[n] == net.output:
-                    row = n if trace else n - net.start[net.output]
-                    fired_at[b, row, t] = s.fired_at[n]
                 if trace:
-                    released_at[b, n, t] = s.released_at[n]
+                    fired_at[b, n, t] = s.fired_at[i]
+                elif outputs[0] <= n < outputs[1]:
+                    fired_at[b, n - outputs[0], t] = s.fired_at[i]
+            if trace:
+                for i in range(s.count[_RELEASED]):
+                    released_at[b, s.released[i], t] = s.released_at[i]
 
 
 def _entry_points(sources: str):
@@ -1066,12 +1062,22 @@ class Stepper:
         times = frame[index].astype(np.int32)
         _step(self._net, self._plan, s, index, times, self._sample, self._time_step)
         self._time_step += 1
+        fired_at = self._list(s.fired, s.fired_at, _FIRED)
         return StepResult(
-            (s.fired_at >= 0).astype(np.int8),
-            s.fired_at.copy(),
-            s.released_at.copy(),
+            (fired_at >= 0).astype(np.int8),
+            fired_at,
+            self._list(s.released, s.released_at, _RELEASED),
             int(s.count[_FORWARD_STEPS]),
             int(s.count[_SYNOPS]),
             int(s.count[_OVERFLOWS]),
             int(s.count[_FIRST_OUTPUT]),
         )
+
+    def _list(
+        self, neurons: npt.NDArray[np.int32], times: npt.NDArray[np.int32], count: int
+    ) -> npt.NDArray[np.int32]:
+        """When it happened to each neuron (N,), -1: it did not."""
+        result = np.full(len(self._state.u), -1, np.int32)
+        length = self._state.count[count]
+        result[neurons[:length]] = times[:length]
+        return result

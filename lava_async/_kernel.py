@@ -62,16 +62,20 @@ _SCHEDULE_PURPOSE = np.uint64(int(_random.Purpose.SCHEDULE) << 24)
 
 
 class _Net(NamedTuple):
-    """A graph as flat arrays; P populations, N neurons, C connections."""
+    """A graph as flat arrays; P populations, N neurons, C connections.
 
-    start: npt.NDArray[np.int64]  # (P + 1,) first neuron of each population
-    order: npt.NDArray[np.int64]  # (P,) topological
-    population: npt.NDArray[np.int32]  # (N,)
+    Here and below, what serves as an index is unsigned: one that might be negative would be
+    checked at each use.
+    """
+
+    start: npt.NDArray[np.uint32]  # (P + 1,) first neuron of each population
+    order: npt.NDArray[np.uint32]  # (P,) topological
+    population: npt.NDArray[np.uint32]  # (N,)
     i_keep: npt.NDArray[np.int32]  # (P,) 4096 - decay
     v_keep: npt.NDArray[np.int32]  # (P,)
     threshold: npt.NDArray[np.int32]  # (P,) membrane units
     bias: npt.NDArray[np.int32]  # (N,) membrane units
-    first: npt.NDArray[np.int64]  # (P + 2,) first connection by source, the input's first
+    first: npt.NDArray[np.uint32]  # (P + 2,) first connection by source, the input's first
     wiring: npt.NDArray[np.int64]  # (C, 19) see `_wire`
     weight: npt.NDArray[np.int16]  # all weights, fan-out of a source contiguous
     output: int  # output population
@@ -96,22 +100,23 @@ class _State(NamedTuple):
     v: npt.NDArray[np.int32]  # (N,)
     current: npt.NDArray[np.int32]  # (2N + 32,) weighted sums in weight units; see `_wire`
     hit: npt.NDArray[np.uint8]  # (2N,) listed in `hits`
-    hits: npt.NDArray[np.int32]  # (2N,) targets of single synapses
+    hits: npt.NDArray[np.uint32]  # (2N,) targets of single synapses
     swept: npt.NDArray[np.uint8]  # (P,) populations that a whole row of weights reached
     fires: npt.NDArray[np.uint8]  # neurons of a population that fire now, and in the same
     fire_words: npt.NDArray[np.uint64]  # memory eight of them at a time
-    fired: npt.NDArray[np.int32]  # (N,) neurons that fired in this time step, in order
+    fired: npt.NDArray[np.uint32]  # (N,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) how many forward steps had run then
-    released: npt.NDArray[np.int32]  # (N,) neurons whose spikes were released, in order
+    released: npt.NDArray[np.uint32]  # (N,) neurons whose spikes were released, in order
     released_at: npt.NDArray[np.int32]  # (N,) in which forward step
     pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `_spike`
     heap: npt.NDArray[np.int64]  # (N,) and more of them; see `_put_in_order`
     key: npt.NDArray[np.float64]  # (N,) drawn rank of each place in the pool
-    count: npt.NDArray[np.int64]  # (10,) see the names below
+    count: npt.NDArray[np.uint32]  # (6,) lengths of the lists above
+    number: npt.NDArray[np.int64]  # (4,) what the time step measured
 
 
-_FIRED, _RELEASED, _HITS, _POOLED, _ORDERED, _HEAPED = range(6)
-_SYNOPS, _OVERFLOWS, _FORWARD_STEPS, _FIRST_OUTPUT = range(6, 10)
+_FIRED, _RELEASED, _HITS, _POOLED, _ORDERED, _HEAPED = range(6)  # of `_State.count`
+_FORWARD_STEPS, _SYNOPS, _OVERFLOWS, _FIRST_OUTPUT = range(4)  # of `_State.number`
 
 
 def _wire(
@@ -159,14 +164,14 @@ def _compile_graph(graph: Graph, schedule: Schedule) -> _Net:
                 at += len(weight)
         first.append(len(rows))
     return _Net(
-        start=np.ascontiguousarray(graph.offsets, np.int64),
-        order=np.array(graph.order, np.int64),
-        population=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+        start=np.ascontiguousarray(graph.offsets, np.uint32),
+        order=np.array(graph.order, np.uint32),
+        population=np.repeat(np.arange(len(sizes), dtype=np.uint32), sizes),
         i_keep=np.array([dyn.DECAY_ONE - p.i_decay for p in graph.populations], np.int32),
         v_keep=np.array([dyn.DECAY_ONE - p.v_decay for p in graph.populations], np.int32),
         threshold=np.array([p.threshold for p in graph.populations], np.int32) << _SHIFT,
         bias=(np.concatenate(bias) << _SHIFT).astype(np.int32),
-        first=np.array(first, np.int64),
+        first=np.array(first, np.uint32),
         wiring=np.array(rows, np.int64),
         weight=np.concatenate(weights),
         output=graph.output,
@@ -198,15 +203,19 @@ def _new_state(graph: Graph) -> _State:
         np.zeros(num_neurons, np.int32),
         np.zeros(2 * num_neurons + _ROW, np.int32),
         np.zeros(2 * num_neurons, np.uint8),
-        np.zeros(2 * num_neurons, np.int32),
+        np.zeros(2 * num_neurons, np.uint32),
         np.zeros(len(graph.populations), np.uint8),
         fires,
         fires.view(np.uint64),
-        *(np.zeros(num_neurons, np.int32) for _ in range(4)),
+        np.zeros(num_neurons, np.uint32),
+        np.zeros(num_neurons, np.int32),
+        np.zeros(num_neurons, np.uint32),
+        np.zeros(num_neurons, np.int32),
         np.zeros(num_neurons, np.int64),
         np.zeros(num_neurons, np.int64),
         np.zeros(num_neurons, np.float64),
-        np.zeros(10, np.int64),
+        np.zeros(6, np.uint32),
+        np.zeros(4, np.int64),
     )
 
 
@@ -241,7 +250,7 @@ def _borrow_state(s):
         _borrow(s.u), _borrow(s.v), _borrow(s.current), _borrow(s.hit), _borrow(s.hits),
         _borrow(s.swept), _borrow(s.fires), _borrow(s.fire_words), _borrow(s.fired),
         _borrow(s.fired_at), _borrow(s.released), _borrow(s.released_at), _borrow(s.pool),
-        _borrow(s.heap), _borrow(s.key), _borrow(s.count),
+        _borrow(s.heap), _borrow(s.key), _borrow(s.count), _borrow(s.number),
     )  # fmt: skip
 
 
@@ -249,7 +258,8 @@ def _borrow_state(s):
 def _begin(s):
     """Forget the spikes of the time step before. The scratch space is clean otherwise."""
     s.count[:] = 0
-    s.count[_FIRST_OUTPUT] = -1
+    s.number[:] = 0
+    s.number[_FIRST_OUTPUT] = -1
 
 
 @_inline
@@ -363,9 +373,9 @@ def _deliver_input(net, s, index, times, low, high):
         else:
             for i in range(low, high):
                 synops += times[i] * _deliver_sparse(
-                    wiring[c], weight, current, s.hit, s.hits, count, index[i], times[i]
+                    wiring[c], weight, current, s.hit, s.hits, count, np.int64(index[i]), times[i]
                 )
-    count[_SYNOPS] += synops
+    s.number[_SYNOPS] += synops
 
 
 @_inline
@@ -376,7 +386,7 @@ def _deliver_spikes(net, s, neurons, low, high):
     synops = 0
     for i in range(low, high):
         p = population[neurons[i]]
-        source = neurons[i] - start[p]
+        source = np.int64(neurons[i]) - np.int64(start[p])
         for c in range(first[p + 1], first[p + 2]):
             if wiring[c, 0] == _DENSE:
                 _deliver_dense(wiring, c, weight, current, source, 1)
@@ -386,7 +396,7 @@ def _deliver_spikes(net, s, neurons, low, high):
                 synops += _deliver_sparse(
                     wiring[c], weight, current, s.hit, s.hits, count, source, 1
                 )
-    count[_SYNOPS] += synops
+    s.number[_SYNOPS] += synops
 
 
 @_inline
@@ -418,7 +428,7 @@ def _momentum(spike):
 
 @_jit
 def _push_heap(heap, count, spike):
-    i = count[_HEAPED]
+    i = np.int64(count[_HEAPED])
     count[_HEAPED] += 1
     while i > 0 and heap[(i - 1) >> 1] < spike:
         heap[i] = heap[(i - 1) >> 1]
@@ -428,7 +438,7 @@ def _push_heap(heap, count, spike):
 
 @_jit
 def _pop_heap(heap, count):
-    last = count[_HEAPED] - 1
+    last = np.int64(count[_HEAPED]) - 1
     count[_HEAPED] = last
     first, moved = heap[0], heap[last]
     i = 0
@@ -453,8 +463,8 @@ def _put_in_order(pool, heap, count):
     The first-ranked stand in ascending order, so that a group is taken off the end. They are
     few, for that is the fastest with few; the others, all behind them, wait in a heap.
     """
-    ordered = count[_ORDERED]
-    for i in range(ordered, count[_POOLED]):
+    ordered = np.int64(count[_ORDERED])
+    for i in range(ordered, np.int64(count[_POOLED])):
         spike = pool[i]
         if ordered == _FRONT and spike > pool[0]:
             _push_heap(heap, count, pool[0])
@@ -534,7 +544,7 @@ def _rank(net, plan, s, sample, time_step, forward_step):
 def _take_group(net, plan, s, sample, time_step, forward_step):
     """Move min(F, |pool|) spikes from the pool to the released ones."""
     pool, count, released = s.pool, s.count, s.released
-    waiting = count[_POOLED] + count[_HEAPED]
+    waiting = np.int64(count[_POOLED]) + np.int64(count[_HEAPED])
     size = min(plan.group_size, waiting)
     if size < waiting:  # otherwise their order does not matter
         if plan.kind == _MOMENTUM:
@@ -542,17 +552,18 @@ def _take_group(net, plan, s, sample, time_step, forward_step):
         else:
             _rank(net, plan, s, sample, time_step, forward_step)
             _select_last(pool, s.key, waiting, size)
-    taken = min(size, count[_POOLED])
-    count[_POOLED] -= taken
-    count[_ORDERED] = min(count[_ORDERED], count[_POOLED])
-    first = count[_RELEASED]
+    taken = min(size, np.int64(count[_POOLED]))
+    rest = np.int64(count[_POOLED]) - taken
+    count[_POOLED] = rest
+    count[_ORDERED] = min(np.int64(count[_ORDERED]), rest)
+    first = np.int64(count[_RELEASED])
+    count[_RELEASED] = first + size
     for i in range(taken):
-        released[first + i] = _neuron(pool[count[_POOLED] + i])
+        released[first + i] = _neuron(pool[rest + i])
     for i in range(taken, size):
         released[first + i] = _neuron(_pop_heap(s.heap, count))
-    for i in range(size):
-        s.released_at[first + i] = forward_step
-    count[_RELEASED] += size
+    for i in range(first, first + size):
+        s.released_at[i] = forward_step
 
 
 # ---------------------------------------------------------------- time steps
@@ -673,7 +684,7 @@ def _fire_marked(start, stop, is_output, forward_step, s):
             # One bit of each byte, side by side.
             marks |= ((word * _GATHER) >> np.uint64(56)) << (np.uint64(8) * w)
         while marks != 0:
-            n = start + np.int64(first + _trailing_zeros(marks))
+            n = np.uint32(start + np.int64(first + _trailing_zeros(marks)))
             marks &= marks - np.uint64(1)
             _fire(n, s.v[n], is_output, forward_step, s)
 
@@ -688,16 +699,16 @@ def _fire(n, momentum, is_output, forward_step, s):
     s.fired[count[_FIRED]] = n
     s.fired_at[count[_FIRED]] = forward_step
     count[_FIRED] += 1
-    if is_output and count[_FIRST_OUTPUT] < 0:
-        count[_FIRST_OUTPUT] = forward_step
+    if is_output and s.number[_FIRST_OUTPUT] < 0:
+        s.number[_FIRST_OUTPUT] = forward_step
 
 
 @_inline
 def _begin_population(net, s, p, forward_steps):
     """Boundary, the current that waits, and who fires on them."""
-    start, stop = net.start[p], net.start[p + 1]
+    start, stop = np.int64(net.start[p]), np.int64(net.start[p + 1])
     _forget_marks(stop - start, s.fire_words)
-    s.count[_OVERFLOWS] += _begin_range(
+    s.number[_OVERFLOWS] += _begin_range(
         start, stop, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
         net.threshold[p], s.fires,
     )  # fmt: skip
@@ -713,9 +724,9 @@ def _evaluate_reached(net, s, forward_step):
     for p in range(len(swept)):
         if swept[p]:
             swept[p] = 0
-            start, stop = first[p], first[p + 1]
+            start, stop = np.int64(first[p]), np.int64(first[p + 1])
             _forget_marks(stop - start, s.fire_words)
-            count[_OVERFLOWS] += _integrate_range(
+            s.number[_OVERFLOWS] += _integrate_range(
                 start, stop, u, v, current, thresholds[p], s.fires
             )
             _fire_marked(start, stop, p == net.output, forward_step, s)
@@ -727,13 +738,13 @@ def _evaluate_reached(net, s, forward_step):
         arriving, modulo = _membrane_units(current[n])
         current[n] = 0
         wrapped = _wrap_current(np.int32(u[n] + modulo))
-        count[_OVERFLOWS] += wrapped != np.int32(u[n] + arriving)
+        s.number[_OVERFLOWS] += wrapped != np.int32(u[n] + arriving)
         u[n] = wrapped
         if v[n] == _REFRACTORY:
             continue
         volt = np.int32(v[n] + arriving)
         clipped = _clip_voltage(volt)
-        count[_OVERFLOWS] += clipped != volt
+        s.number[_OVERFLOWS] += clipped != volt
         v[n] = clipped
         p = population[n]
         if clipped > thresholds[p]:
@@ -751,8 +762,8 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
         _begin_population(net, s, p, 0)
     forward_step = 0
     while s.count[_POOLED] + s.count[_HEAPED] > 0:
-        if plan.stop_after >= 0 and s.count[_FIRST_OUTPUT] >= 0 and (
-            forward_step - s.count[_FIRST_OUTPUT] >= plan.stop_after
+        if plan.stop_after >= 0 and s.number[_FIRST_OUTPUT] >= 0 and (
+            forward_step - s.number[_FIRST_OUTPUT] >= plan.stop_after
         ):
             break
         first = s.count[_RELEASED]
@@ -760,7 +771,7 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
         _deliver_spikes(net, s, s.released, first, s.count[_RELEASED])
         forward_step += 1
         _evaluate_reached(net, s, forward_step)
-    s.count[_FORWARD_STEPS] = forward_step
+    s.number[_FORWARD_STEPS] = forward_step
     _end(s)
 
 
@@ -775,13 +786,13 @@ def _layer_step(net, plan, s, index, times, low, high):
     fired, count = s.fired, s.count
     forward_steps = 0
     for p in net.order:
-        first_fired = count[_FIRED]
+        first_fired = np.int64(count[_FIRED])
         _begin_population(net, s, p, forward_steps)
-        spikes = count[_FIRED] - first_fired
+        spikes = np.int64(count[_FIRED]) - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
-        _deliver_spikes(net, s, fired, first_fired, count[_FIRED])
+        _deliver_spikes(net, s, fired, first_fired, np.int64(count[_FIRED]))
     _forget_reached(s)  # every population was evaluated once
-    count[_FORWARD_STEPS] = forward_steps
+    s.number[_FORWARD_STEPS] = forward_steps
     _end(s)
 
 
@@ -799,17 +810,20 @@ def _any_step(net, plan, s, index, times, low, high, sample, time_step):
 class _Events(NamedTuple):
     """One sample's input by time step; those of time step t are begin[t]..begin[t + 1]."""
 
-    begin: npt.NDArray[np.int64]  # (T + 1,)
-    index: npt.NDArray[np.int32]  # input neurons
+    begin: npt.NDArray[np.uint32]  # (T + 1,)
+    index: npt.NDArray[np.uint32]  # input neurons
     times: npt.NDArray[np.int32]  # spikes of each
-    words: npt.NDArray[np.int32]  # scratch space: words with events
-    entries: npt.NDArray[np.int32]  # scratch space: entries with events
+    words: npt.NDArray[np.uint32]  # scratch space: words with events
+    entries: npt.NDArray[np.uint32]  # scratch space: entries with events
 
 
 def _new_events(num_entries: int, num_steps: int) -> _Events:
     return _Events(
-        np.zeros(num_steps + 1, np.int64),
-        *(np.zeros(num_entries + 1, np.int32) for _ in range(4)),
+        np.zeros(num_steps + 1, np.uint32),
+        np.zeros(num_entries + 1, np.uint32),
+        np.zeros(num_entries + 1, np.int32),
+        np.zeros(num_entries + 1, np.uint32),
+        np.zeros(num_entries + 1, np.uint32),
     )
 
 
@@ -819,29 +833,29 @@ def _find_events(e, words, flat, num_steps):
 
     ``words`` are the same bytes, eight at a time.
     """
-    found_words = 0
+    found_words = np.uint64(0)
     for w in range(np.uint64(len(words))):
         # Without a branch, here and below: whether an entry is 0 is hard to predict.
         e.words[found_words] = w
-        found_words += words[w] != 0
+        found_words += np.uint64(words[w] != 0)
     per_word = len(flat) // len(words)
-    found = 0
+    found = np.uint64(0)
     for k in range(found_words):
-        low = e.words[k] * per_word
+        low = np.int64(e.words[k]) * per_word
         for i in range(np.uint64(low), np.uint64(low + per_word)):
             e.entries[found] = i
-            found += flat[i] != 0
+            found += np.uint64(flat[i] != 0)
 
     begin, steps = e.begin, np.uint32(num_steps)
     begin[:] = 0
     for k in range(found):
-        begin[np.uint32(e.entries[k]) % steps + 1] += 1
+        begin[np.uint32(e.entries[k] % steps) + 1] += 1
     for t in range(num_steps):
         begin[t + 1] += begin[t]
     for k in range(found):
         i = e.entries[k]
-        t = np.uint32(i) % steps
-        e.index[begin[t]] = np.uint32(i) // steps
+        t = np.uint32(i % steps)
+        e.index[begin[t]] = i // steps
         e.times[begin[t]] = flat[i]
         begin[t] += 1
     # Each begin is now the next one.
@@ -877,9 +891,9 @@ def _any_samples(
         for t in range(num_steps):
             first, last = e.begin[t], e.begin[t + 1]
             _any_step(net, plan, s, e.index, e.times, first, last, sample_ids[b], t)
-            numbers[0, b, t] = s.count[_FORWARD_STEPS]
-            numbers[1, b, t] = s.count[_SYNOPS]
-            numbers[2, b, t] = s.count[_OVERFLOWS]
+            numbers[0, b, t] = s.number[_FORWARD_STEPS]
+            numbers[1, b, t] = s.number[_SYNOPS]
+            numbers[2, b, t] = s.number[_OVERFLOWS]
             for i in range(s.count[_FIRED]):
                 n = s.fired[i]
                 spikes[b, n, t] = 1
@@ -1058,7 +1072,7 @@ class Stepper:
     def step(self, frame: npt.NDArray[np.integer]) -> StepResult:
         """Run one time step on an input frame (n_inputs,) of whole numbers >= 0."""
         s = self._state
-        index = np.flatnonzero(frame).astype(np.int32)
+        index = np.flatnonzero(frame).astype(np.uint32)
         times = frame[index].astype(np.int32)
         _step(self._net, self._plan, s, index, times, self._sample, self._time_step)
         self._time_step += 1
@@ -1067,14 +1081,14 @@ class Stepper:
             (fired_at >= 0).astype(np.int8),
             fired_at,
             self._list(s.released, s.released_at, _RELEASED),
-            int(s.count[_FORWARD_STEPS]),
-            int(s.count[_SYNOPS]),
-            int(s.count[_OVERFLOWS]),
-            int(s.count[_FIRST_OUTPUT]),
+            int(s.number[_FORWARD_STEPS]),
+            int(s.number[_SYNOPS]),
+            int(s.number[_OVERFLOWS]),
+            int(s.number[_FIRST_OUTPUT]),
         )
 
     def _list(
-        self, neurons: npt.NDArray[np.int32], times: npt.NDArray[np.int32], count: int
+        self, neurons: npt.NDArray[np.uint32], times: npt.NDArray[np.int32], count: int
     ) -> npt.NDArray[np.int32]:
         """When it happened to each neuron (N,), -1: it did not."""
         result = np.full(len(self._state.u), -1, np.int32)

@@ -19,7 +19,7 @@ SCHEDULES = {"layered": la.LayerSync(8), "unlayered": la.Momentum(8)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=_recipe.DIGITS.epochs)
     args = parser.parse_args()

@@ -87,7 +87,7 @@ class TorchLoop:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--samples", type=int, default=2048)
     parser.add_argument("--batch", type=int, default=256, help="batch size of the PyTorch loop")
     parser.add_argument("--group-size", type=int, default=8)

@@ -6,7 +6,13 @@ runtime, which runs layer-synchronized. Device: the CPU of this machine (the fir
 how many cores). All run the same dense network file on the same random input, in one
 process, one after the other; compiling and starting are not counted.
 
-    python benchmarks/lava_speed.py [time steps]
+What bounds the graph: in a forward step, messages go from the scheduler to populations, on to
+connections, to populations and back to the scheduler, and each has to wake a process that
+waits for it. The last column counts how often a process gave up its core. Therefore messages
+carry lists of spikes, only processes that a forward step concerns get any, and channels have
+no threads; what remains is Python between two switches.
+
+    uv run python benchmarks/lava_speed.py [time steps]
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -67,16 +74,28 @@ def wire(network: Any, x: np.ndarray) -> None:
     network.out.connect(sink.a_in)
 
 
-def time_ours(path: Path, x: np.ndarray, schedule: la.Schedule, graph: bool) -> tuple[float, int]:
-    """Seconds and forward steps."""
+def switches() -> int:
+    """How often the processes of a network that runs have waited so far (Linux)."""
+    lines = [
+        line
+        for child in multiprocessing.active_children()
+        for line in Path(f"/proc/{child.pid}/status").read_text().splitlines()
+    ]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))
+
+
+def time_ours(
+    path: Path, x: np.ndarray, schedule: la.Schedule, graph: bool
+) -> tuple[float, int, int]:
+    """Seconds, forward steps and process switches."""
     network = Network(path, schedule=schedule)
     wire(network, x)
     with Runner(network, Loihi2SimCfg(None, "fixed_pt", graph)) as run:
         run(num_steps=1)
-        begin, before = time.perf_counter(), network.total_forward_steps.get()[0]
+        steps, waits, begin = network.total_forward_steps.get()[0], switches(), time.perf_counter()
         run(num_steps=x.shape[-1] - 1)
-        seconds = time.perf_counter() - begin
-        return seconds, int(network.total_forward_steps.get()[0] - before)
+        seconds, waits = time.perf_counter() - begin, switches() - waits
+        return seconds, int(network.total_forward_steps.get()[0] - steps), waits
 
 
 def time_stock(path: Path, x: np.ndarray) -> float:
@@ -100,15 +119,17 @@ def main() -> None:
     x = (np.random.default_rng(1).random((SIZES[0], num_steps)) < 0.02).astype(np.int32)
     print(f"{len(os.sched_getaffinity(0))} CPU cores, {'-'.join(map(str, SIZES))}, "
           f"{num_steps} time steps")
-    print(f"{'':24s} {'time steps/s':>12s} {'forward steps':>14s} {'forward steps/s':>15s}")
+    print(f"{'':14s} {'time steps/s':>12s} {'forward steps':>14s} {'forward steps/s':>15s} "
+          f"{'switches/forward step':>21s}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.net"
         write_network(path)
 
-        def row(label: str, seconds: float, steps: int | None = None) -> None:
-            rate = f"{num_steps / seconds:12.0f}"
-            print(f"{label:24s} {rate}", "" if steps is None else
-                  f"{steps:14d} {steps / seconds:15.0f}", flush=True)
+        def row(label: str, seconds: float, steps: int = 0, waits: int = 0) -> None:
+            rates = f"{label:14s} {num_steps / seconds:12.0f}"
+            if steps:
+                rates += f" {steps:14d} {steps / seconds:15.0f} {waits / steps:21.2f}"
+            print(rates, flush=True)
 
         row("stock netx", time_stock(path, x))
         for group_size in GROUP_SIZES:

@@ -1,0 +1,20 @@
+"""Compiled, event-driven execution (Numba). Equal to `_reference`, bit for bit.
+
+Cost grows with spikes × fan-out: a released spike walks its own synapses, convolutions are
+walked tap by tap, and only neurons that received a current are evaluated. Once per time
+step every neuron decays. Samples run in parallel threads (the kernels release the GIL);
+each has its own state, so thread count and batch composition cannot matter.
+
+From the bottom up: `_compiler` compiles; `_layout` holds the network and one sample's state
+as flat arrays and `_events` its input; `_delivery`, `_pool` and `_neurons` work on them in
+place, one concern each; `_steps` makes time steps of these; `_entry` is what is cached on disk.
+On top, in Python, stand `batch` and `stepper` (one time step at a time, for Lava).
+
+What runs per neuron or per synapse takes the arrays it touches one by one: handing over a
+whole `Net` or `State` there costs more than the work itself. For the same reason most of it is
+inlined.
+"""
+
+from lava_async._kernel.batch import run as run
+from lava_async._kernel.stepper import Stepper as Stepper
+from lava_async._kernel.stepper import StepResult as StepResult

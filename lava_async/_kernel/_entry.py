@@ -1,0 +1,96 @@
+"""The entry points: what Python calls, compiled once and kept on disk.
+
+Numba keeps it beside this file, or in the user's cache folder where that is read-only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+
+import numba
+
+from lava_async import _dynamics, _random
+from lava_async._kernel._compiler import borrow, jit
+from lava_async._kernel._events import find_events
+from lava_async._kernel._layout import FIRED, FORWARD_STEPS, OVERFLOWS, RELEASED, SYNOPS
+from lava_async._kernel._steps import any_step
+
+
+@jit
+def _any_samples(
+    net, plan, s, e, words, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
+    released_at,
+):  # fmt: skip
+    """Run samples low..high of a batch; see `batch.run` for the arrays."""
+    net, s, e = borrow(net), borrow(s), borrow(e)
+    spikes, numbers, sample_ids = borrow(spikes), borrow(numbers), borrow(sample_ids)
+    fired_at, released_at = borrow(fired_at), borrow(released_at)
+    num_steps = spikes.shape[2]
+    outputs = net.start[net.output], net.start[net.output + 1]
+    for b in range(low, high):
+        s.u[:] = 0
+        s.v[:] = 0
+        s.current[:] = 0
+        find_events(e, borrow(words[b]), borrow(frames[b]), num_steps)
+        for t in range(num_steps):
+            first, last = e.begin[t], e.begin[t + 1]
+            any_step(net, plan, s, e.index, e.times, first, last, sample_ids[b], t)
+            numbers[0, b, t] = s.number[FORWARD_STEPS]
+            numbers[1, b, t] = s.number[SYNOPS]
+            numbers[2, b, t] = s.number[OVERFLOWS]
+            for i in range(s.count[FIRED]):
+                n = s.fired[i]
+                spikes[b, n, t] = 1
+                if trace:
+                    fired_at[b, n, t] = s.fired_at[i]
+                elif outputs[0] <= n < outputs[1]:
+                    fired_at[b, n - outputs[0], t] = s.fired_at[i]
+            if trace:
+                for i in range(s.count[RELEASED]):
+                    released_at[b, s.released[i], t] = s.released_at[i]
+
+
+def digest(files: Iterable[Path]) -> str:
+    """SHA-256 of what all files hold, in this order."""
+    contents = hashlib.sha256()
+    for file in files:
+        contents.update(file.read_bytes())
+    return contents.hexdigest()
+
+
+def _entry_points(sources: str):
+    """Numba's cache notices changes of this file only, yet nearly all code stands in others.
+
+    What a function closes over is part of its key in the cache, so ``sources``, a digest of
+    all of them, voids it. That is also why nothing else in the package is cached.
+    """
+
+    @numba.njit(cache=True, nogil=True)
+    def run_samples(
+        net, plan, s, e, words, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
+        released_at,
+    ):  # fmt: skip
+        if sources != "":
+            _any_samples(
+                net, plan, s, e, words, frames, sample_ids, low, high, spikes, numbers, trace,
+                fired_at, released_at,
+            )  # fmt: skip
+
+    @numba.njit(cache=True, nogil=True)
+    def run_step(net, plan, s, index, times, sample, time_step):
+        if sources != "":
+            any_step(borrow(net), plan, borrow(s), index, times, 0, len(index), sample, time_step)
+
+    return run_samples, run_step
+
+
+# Every module that compiled code takes a function or a constant from.
+SOURCES = (
+    *sorted(Path(__file__).parent.glob("*.py")),
+    *(Path(inspect.getfile(module)) for module in (_dynamics, _random)),
+)
+
+run_samples, run_step = _entry_points(digest(SOURCES))

@@ -1,0 +1,189 @@
+"""Neurons: decay, integrate, fire.
+
+The arithmetic of `_dynamics` in 32 bits, eight neurons to a vector register. State has 24
+bits, biases 19; only sums of weights need more, see `_SUM_MAX`. The loops over a population
+become vector code: they have no branch, they mark who fires instead of firing, and their
+indices are unsigned, because one that might be negative would be checked in each turn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lava_async import _dynamics as dyn
+from lava_async._kernel._compiler import inline, trailing_zeros
+from lava_async._kernel._layout import FIRED, FIRST_OUTPUT, HITS, OVERFLOWS, POOLED, WORD, WORDS
+from lava_async._kernel._pool import spike
+
+_LIMIT = np.int32(dyn.STATE_LIMIT)
+_VOLTAGE_MAX = np.int32(dyn.STATE_LIMIT - 1)
+_VOLTAGE_MIN = np.int32(1 - dyn.STATE_LIMIT)
+_REFRACTORY = np.int32(-(1 << 31))  # stands for the voltage until the time step ends
+_SUM_MAX = np.int32(1 << 24)  # weight units; in membrane units it overflows any state
+_GATHER = np.uint64(0x0102040810204080)  # times a word of eight flags: they end up in the top byte
+
+
+@inline
+def _decay(x, keep):
+    """`_dynamics.decay`; the product is split, so that its parts fit 32 bits."""
+    size = np.int32(abs(x))
+    low = np.int32((size & (dyn.DECAY_ONE - 1)) * keep)
+    kept = np.int32((size >> dyn.DECAY_BITS) * keep + (low >> dyn.DECAY_BITS))
+    return kept if x >= 0 else np.int32(-kept)
+
+
+@inline
+def _clip_voltage(v):
+    return min(max(v, _VOLTAGE_MIN), _VOLTAGE_MAX)
+
+
+@inline
+def _wrap_current(i):
+    return np.int32(((i + (_LIMIT - 1)) & (2 * _LIMIT - 1)) - (_LIMIT - 1))
+
+
+@inline
+def _membrane_units(current):
+    """Sum of weights -> what arrives. Twice: saturated, which overflows wherever the true
+    number does; and modulo 2**32, which wraps as the true number does."""
+    saturated = min(max(current, -_SUM_MAX), _SUM_MAX)
+    return np.int32(saturated << dyn.STATE_SHIFT), np.int32(current << dyn.STATE_SHIFT)
+
+
+@inline
+def _begin_range(start, stop, u, v, current, bias, i_keep, v_keep, threshold, fires):
+    """Boundary and first integration of a population's neurons; marks those that fire.
+
+    Returns the overflows.
+    """
+    overflows = np.int32(0)
+    first = np.uint64(start)
+    for k in range(np.uint64(stop) - first):
+        n = first + k
+        i = _decay(u[n], i_keep)
+        residual = np.int32(i + bias[n])
+        volt = np.int32(_decay(v[n], v_keep) + residual)
+        clipped = _clip_voltage(volt)
+        overflows = np.int32(overflows + (clipped != volt))
+        arriving, modulo = _membrane_units(current[n])
+        wrapped = _wrap_current(np.int32(i + modulo))
+        overflows = np.int32(overflows + (wrapped != np.int32(i + arriving)))
+        volt = np.int32(clipped + arriving)
+        clipped = _clip_voltage(volt)
+        overflows = np.int32(overflows + (clipped != volt))
+        u[n] = wrapped
+        v[n] = clipped
+        touched = (current[n] != 0) | (residual != 0)
+        fires[k] = touched & (clipped > threshold)
+        current[n] = 0
+    return overflows
+
+
+@inline
+def _integrate_range(start, stop, u, v, current, threshold, fires):
+    """Integrate the currents that wait for a population's neurons; marks those that fire.
+
+    Returns the overflows.
+    """
+    overflows = np.int32(0)
+    first = np.uint64(start)
+    for k in range(np.uint64(stop) - first):
+        n = first + k
+        arriving, modulo = _membrane_units(current[n])
+        wrapped = _wrap_current(np.int32(u[n] + modulo))
+        overflows = np.int32(overflows + (wrapped != np.int32(u[n] + arriving)))
+        u[n] = wrapped
+        able = v[n] != _REFRACTORY
+        volt = np.int32(v[n] + arriving)
+        clipped = _clip_voltage(volt)
+        overflows = np.int32(overflows + ((clipped != volt) & able))
+        v[n] = clipped if able else _REFRACTORY
+        fires[k] = able & (current[n] != 0) & (clipped > threshold)
+        current[n] = 0
+    return overflows
+
+
+@inline
+def _forget_marks(size, fire_words):
+    """Clear the end of the marks: `_fire_marked` gathers more than the population's own."""
+    last = np.uint64(size - 1) // np.uint64(WORD * WORDS) * np.uint64(WORDS)
+    for w in range(np.uint64(WORDS)):
+        fire_words[last + w] = 0
+
+
+@inline
+def _fire(n, momentum, is_output, forward_step, s):
+    """A spike enters the pool; its neuron is refractory from now on."""
+    count = s.count
+    s.pool[count[POOLED]] = spike(n, momentum)
+    count[POOLED] += 1
+    s.v[n] = _REFRACTORY
+    s.fired[count[FIRED]] = n
+    s.fired_at[count[FIRED]] = forward_step
+    count[FIRED] += 1
+    if is_output and s.number[FIRST_OUTPUT] < 0:
+        s.number[FIRST_OUTPUT] = forward_step
+
+
+@inline
+def _fire_marked(start, stop, is_output, forward_step, s):
+    """Fire the marked neurons of a population, in their order."""
+    for first in range(np.uint64(0), np.uint64(stop - start), np.uint64(WORD * WORDS)):
+        marks = np.uint64(0)
+        for w in range(np.uint64(WORDS)):
+            word = s.fire_words[(first >> np.uint64(3)) + w]
+            # One bit of each byte, side by side.
+            marks |= ((word * _GATHER) >> np.uint64(56)) << (np.uint64(8) * w)
+        while marks != 0:
+            n = np.uint32(start + np.int64(first + trailing_zeros(marks)))
+            marks &= marks - np.uint64(1)
+            _fire(n, s.v[n], is_output, forward_step, s)
+
+
+@inline
+def begin_population(net, s, p, forward_steps):
+    """Boundary, the current that waits, and who fires on them."""
+    start, stop = np.int64(net.start[p]), np.int64(net.start[p + 1])
+    _forget_marks(stop - start, s.fire_words)
+    s.number[OVERFLOWS] += _begin_range(
+        start, stop, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
+        net.threshold[p], s.fires,
+    )  # fmt: skip
+    _fire_marked(start, stop, p == net.output, forward_steps, s)
+
+
+@inline
+def evaluate_reached(net, s, forward_step):
+    """Integrate and fire, wherever a current may have arrived."""
+    u, v, current, count = s.u, s.v, s.current, s.count
+    swept, hit, hits = s.swept, s.hit, s.hits
+    first, thresholds, population = net.start, net.threshold, net.population
+    for p in range(len(swept)):  # whole populations, their neurons in order
+        if swept[p]:
+            swept[p] = 0
+            start, stop = np.int64(first[p]), np.int64(first[p + 1])
+            _forget_marks(stop - start, s.fire_words)
+            s.number[OVERFLOWS] += _integrate_range(
+                start, stop, u, v, current, thresholds[p], s.fires
+            )
+            _fire_marked(start, stop, p == net.output, forward_step, s)
+    for j in range(count[HITS]):  # single neurons
+        n = hits[j]
+        hit[n] = 0
+        if current[n] == 0:  # cancelled out, or evaluated above
+            continue
+        arriving, modulo = _membrane_units(current[n])
+        current[n] = 0
+        wrapped = _wrap_current(np.int32(u[n] + modulo))
+        s.number[OVERFLOWS] += wrapped != np.int32(u[n] + arriving)
+        u[n] = wrapped
+        if v[n] == _REFRACTORY:
+            continue
+        volt = np.int32(v[n] + arriving)
+        clipped = _clip_voltage(volt)
+        s.number[OVERFLOWS] += clipped != volt
+        v[n] = clipped
+        p = population[n]
+        if clipped > thresholds[p]:
+            _fire(n, clipped, p == net.output, forward_step, s)
+    count[HITS] = 0

@@ -1,0 +1,88 @@
+"""One time step of one sample, in place: asynchronous or layer-synchronized."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lava_async._kernel._compiler import inline, jit
+from lava_async._kernel._delivery import deliver_input, deliver_spikes, forget_reached
+from lava_async._kernel._layout import (
+    FIRED,
+    FIRST_OUTPUT,
+    FORWARD_STEPS,
+    HEAPED,
+    ORDERED,
+    POOLED,
+    RELEASED,
+)
+from lava_async._kernel._neurons import begin_population, evaluate_reached
+from lava_async._kernel._pool import take_group
+
+
+@inline
+def _begin(s):
+    """Forget the spikes of the time step before. The scratch space is clean otherwise."""
+    s.count[:] = 0
+    s.number[:] = 0
+    s.number[FIRST_OUTPUT] = -1
+
+
+@inline
+def _end(s):
+    """Refractoriness ends; spikes that still wait are discarded."""
+    for i in range(s.count[FIRED]):
+        s.v[s.fired[i]] = 0
+    s.count[POOLED] = s.count[ORDERED] = s.count[HEAPED] = 0
+
+
+@inline
+def _async_step(net, plan, s, index, times, low, high, sample, time_step):
+    """One asynchronous time step on the events low..high: input ``index``, ``times`` spikes."""
+    _begin(s)
+    deliver_input(net, s, index, times, low, high)
+    forget_reached(s)  # every neuron decays now anyway
+    for p in range(len(net.threshold)):
+        begin_population(net, s, p, 0)
+    forward_step = 0
+    while s.count[POOLED] + s.count[HEAPED] > 0:
+        if plan.stop_after >= 0 and s.number[FIRST_OUTPUT] >= 0 and (
+            forward_step - s.number[FIRST_OUTPUT] >= plan.stop_after
+        ):
+            break
+        first = s.count[RELEASED]
+        take_group(net, plan, s, sample, time_step, forward_step)
+        deliver_spikes(net, s, s.released, first, s.count[RELEASED])
+        forward_step += 1
+        evaluate_reached(net, s, forward_step)
+    s.number[FORWARD_STEPS] = forward_step
+    _end(s)
+
+
+@jit
+def _layer_step(net, plan, s, index, times, low, high):
+    """One layer-synchronized time step on the same; what recurs waits for the next one."""
+    _begin(s)
+    late = s.current[len(s.u) : 2 * len(s.u)]
+    s.current[: len(s.u)] = late
+    late[:] = 0
+    deliver_input(net, s, index, times, low, high)
+    fired, count = s.fired, s.count
+    forward_steps = 0
+    for p in net.order:
+        first_fired = np.int64(count[FIRED])
+        begin_population(net, s, p, forward_steps)
+        spikes = np.int64(count[FIRED]) - first_fired
+        forward_steps += (spikes + plan.group_size - 1) // plan.group_size
+        deliver_spikes(net, s, fired, first_fired, np.int64(count[FIRED]))
+    forget_reached(s)  # every population was evaluated once
+    s.number[FORWARD_STEPS] = forward_steps
+    _end(s)
+
+
+@inline
+def any_step(net, plan, s, index, times, low, high, sample, time_step):
+    """One time step of either kind."""
+    if plan.layered:
+        _layer_step(net, plan, s, index, times, low, high)
+    else:
+        _async_step(net, plan, s, index, times, low, high, sample, time_step)

@@ -1,0 +1,74 @@
+"""Whole batches: samples run in parallel threads."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from lava_async._graph import Graph
+from lava_async._kernel._entry import run_samples
+from lava_async._kernel._events import new_events, whole_words
+from lava_async._kernel._layout import compile_graph, compile_schedule, new_state
+from lava_async._record import Record
+from lava_async._schedule import Schedule
+
+
+def run(
+    graph: Graph,
+    x: npt.NDArray[np.integer],
+    schedule: Schedule,
+    stop_after: int | None = None,
+    sample_ids: npt.NDArray[np.integer] | None = None,
+    trace: bool = False,
+    *,
+    num_threads: int | None = None,
+) -> Record:
+    """Run a batch. Arguments are those of `simulate`, already validated.
+
+    x : (B, *input_shape, T).
+    """
+    batch, num_steps = x.shape[0], x.shape[-1]
+    frames = whole_words(x.reshape(batch, -1))
+    ids = np.arange(batch) if sample_ids is None else np.asarray(sample_ids, np.int64)
+    net = compile_graph(graph, schedule)
+    plan = compile_schedule(net, schedule, stop_after)
+    output = graph.slice(graph.output)
+
+    num_neurons = graph.num_neurons
+    spikes = np.zeros((batch, num_neurons, num_steps), np.int8)
+    numbers = np.zeros((3, batch, num_steps), np.int64)
+    rows = num_neurons if trace else output.stop - output.start
+    fired_at = np.full((batch, rows, num_steps), -1, np.int32)
+    released_at = np.full((batch, num_neurons, num_steps) if trace else (0, 0, 0), -1, np.int32)
+
+    def work(low: int, high: int) -> None:
+        # Made here, so that it is alive while the kernel borrows it.
+        s, e = new_state(graph), new_events(frames.shape[1], num_steps)
+        run_samples(
+            net, plan, s, e, frames.view(np.uint64), frames, ids, low, high, spikes, numbers,
+            trace, fired_at, released_at,
+        )  # fmt: skip
+
+    threads = min(num_threads or len(os.sched_getaffinity(0)), batch)
+    if threads == 1:
+        work(0, batch)
+    else:
+        # More pieces than threads: samples differ in how many events they hold.
+        cuts = np.linspace(0, batch, min(batch, 8 * threads) + 1).astype(int)
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, cuts[:-1], cuts[1:]))
+
+    shape = (batch, *graph.out_shape, num_steps)
+    return Record(
+        spikes=spikes[:, output].reshape(shape),
+        all_spikes=spikes,
+        forward_steps=numbers[0],
+        synops=numbers[1],
+        output_steps=(fired_at[:, output] if trace else fired_at).reshape(shape),
+        overflows=numbers[2],
+        fired_at=fired_at if trace else None,
+        released_at=released_at if trace and not plan.layered else None,
+    )

@@ -14,10 +14,13 @@ from collections.abc import Callable
 from multiprocessing import connection
 from typing import Any
 
+import numpy as np
 from lava.magma.compiler.channels.interfaces import AbstractCspPort, Channel, ChannelType
 from lava.magma.compiler.channels.pypychannel import CspSelector
+from lava.magma.core.model.py.model import AbstractPyProcessModel
 from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
+from scipy.sparse import issparse
 
 from lava_async._lava_channels import ForkedChannel, Memory, select
 
@@ -52,15 +55,24 @@ class Child(mp.Process):
         threading.Thread(target=_exit_with_parent, daemon=True).start()
         signal.signal(_ASK, lambda _, frame: self._sender.send(_describe_position(frame)))
         CspSelector.select = select  # type: ignore[method-assign]  # in this process only
+        for request in ("_get_var", "_set_var"):
+            served = _with_scalars(getattr(AbstractPyProcessModel, request))
+            setattr(AbstractPyProcessModel, request, served)
+        status = 0
         try:
             actor = self._builder.build()
             self._sender.send(None)
             actor.start()
         except BaseException as error:
             # Text only: not every exception survives pickling.
-            summary = f"{type(error).__name__}: {error}".partition("\n")[0]
-            self._sender.send((summary, traceback.format_exc()))
-            sys.exit(1)
+            self._sender.send((_summarise(error), traceback.format_exc()))
+            status = 1
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        # Past the exit hooks that the child inherited, which are the caller's: that of
+        # `concurrent.futures`, for one, waits for threads that exist there only.
+        os._exit(status)
 
     def _update(self) -> None:
         """Take in what the child has reported."""
@@ -83,7 +95,9 @@ class Child(mp.Process):
 
     def wait_until_gone(self, timeout: float) -> bool:
         self.join(timeout)
-        return self.exitcode is not None
+        # Where the caller ignores SIGCHLD, or starts processes in other threads, the exit
+        # status may go elsewhere.
+        return self.exitcode is not None or bool(connection.wait([self.sentinel], 0))
 
     def has_failed(self, may_end: bool) -> bool:
         """Whether the child has failed, or ended although it must not."""
@@ -117,9 +131,49 @@ class Child(mp.Process):
         """Make sure that the child is gone; free what belongs to it."""
         if self.exitcode is None:
             self.kill()
+        # Without `close`, which fails where the exit status went elsewhere, and makes another
+        # thread fail that starts a process at this moment; what it frees goes with this object.
         self.join()
-        self.close()
         self._reports.close()
+
+
+def _summarise(error: BaseException) -> str:
+    """One line."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "(its message cannot be had)"
+    return f"{type(error).__name__}: {message}".partition("\n")[0]
+
+
+def _with_scalars(request: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Serve a get or set of a Var whose model holds a number instead of an array.
+
+    Lava's own cannot get or set it, or turn an int into a float, which then they cannot.
+    """
+
+    def serve(model: Any) -> None:
+        names = model.var_id_to_var_map.values()
+        before = {name: getattr(model, name) for name in names}
+        scalars = {n: v for n, v in before.items() if isinstance(v, (int, float, np.generic))}
+        for name, value in scalars.items():
+            setattr(model, name, np.array([value]))
+        update = model.on_var_update
+        changes = []
+        model.on_var_update = lambda: changes.append(True)
+        try:
+            request(model)
+        finally:
+            model.on_var_update = update
+        for name, value in scalars.items():
+            setattr(model, name, type(value)(getattr(model, name)[0]))
+        for name, value in before.items():
+            if issparse(value):
+                setattr(model, name, getattr(model, name).astype(value.dtype, copy=False))
+        if changes:
+            update()
+
+    return serve
 
 
 def _exit_with_parent() -> None:

@@ -7,7 +7,9 @@ Lava 0.10 is archived, so what it gets wrong is mended here, by overriding:
 - After ``pause()`` no later run reports its end, and ``pause()`` and ``stop()`` fail when the
   run ends at the same moment.
 - Ctrl-C leaves the run going on, and a message half-sent.
-- Reading a Var during a run returns None, setting it does nothing.
+- Reading a Var during a run returns None, setting it does nothing; a wrong index, or one in
+  `Var.set`, ends in a message too few or too many.
+- A program that does not stop its network never ends.
 - Channels live in named shared memory, served by one more process, and both outlive a crash.
   See `_lava_channels` for ours, which leave nothing to clean up.
 
@@ -19,8 +21,10 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.util import Finalize
 from typing import Any, NoReturn
 
 import numpy as np
@@ -96,6 +100,8 @@ class SupervisedRuntime(Runtime):
         self._limit: float | None = None  # the start may take as long as it needs
         self._owner = os.getpid()
         self._interrupts = Interrupts()
+        self._lock = threading.RLock()  # of whoever exchanges messages with the network
+        self._at_exit: Any = None
         self._stopping = False
         self._failure: str | None = None  # what happened, if the network cannot be asked to stop
         self._messaging_infrastructure = Infrastructure(
@@ -109,6 +115,8 @@ class SupervisedRuntime(Runtime):
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """Start all processes and wait until each is built."""
+        # Before multiprocessing waits for all children.
+        self._at_exit = Finalize(None, self.stop, exitpriority=10)
         with self._exchange():
             for builder in (self._executable.runtime_service_builders or {}).values():
                 if builder.rs_class is LoihiPyRuntimeService:
@@ -182,6 +190,8 @@ class SupervisedRuntime(Runtime):
         self.join()
         if self._watchdog_manager is not None:
             self._watchdog_manager.stop()
+        if self._at_exit is not None:
+            self._at_exit.cancel()
         # The processes keep this object, which must not keep the channels.
         self.runtime_to_service = self.service_to_runtime = []
         self._executable = None
@@ -191,24 +201,27 @@ class SupervisedRuntime(Runtime):
     def get_var(self, var_id: int, idx: Any = None) -> np.ndarray:
         self._check_at_rest()
         with self._exchange():
-            return super().get_var(var_id, idx)
+            value = super().get_var(var_id)
+        return value if idx is None else value[idx]
 
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
         self._check_at_rest()
         value = np.asarray(value)
-        self._check_size(var_id, value, idx)
-        with self._exchange():
-            super().set_var(var_id, value, idx)
-
-    def _check_size(self, var_id: int, value: np.ndarray, idx: Any) -> None:
-        """Values left over would be taken for requests."""
         var: Any = self._executable.node_configs[0].var_models.get(var_id)
-        if var is None or issubclass(var.dtype, (str, spmatrix)):  # whose sizes vary
-            return
-        if idx is None and value.size != math.prod(var.shape):
-            raise ValidationError(
-                expected("Var.set", var.name, f"shape {var.shape}", value.shape)
-            )
+        if var is not None and not issubclass(var.dtype, (str, spmatrix)):  # whose sizes vary
+            if idx is not None:
+                whole = self.get_var(var_id)
+                whole[idx] = value
+                value = whole
+            # Values left over would be taken for requests.
+            if value.size != math.prod(var.shape):
+                raise ValidationError(
+                    expected("Var.set", var.name, f"shape {var.shape}", value.shape)
+                )
+            if value.dtype.kind not in "buif":
+                raise ValidationError(expected("Var.set", var.name, "numbers", value.dtype))
+        with self._exchange():
+            super().set_var(var_id, value)
 
     def _check_alive(self) -> None:
         if not self._is_initialized or self._stopping:
@@ -267,7 +280,11 @@ class SupervisedRuntime(Runtime):
         unread. A run can be paused even so: where the channels are out of step, no answer
         comes. All else is stopped.
         """
-        with self._interrupts:
+        if not self._lock.acquire(blocking=False):
+            raise ExecutionError("another thread waits for this Lava network at the moment")
+        with contextlib.ExitStack() as held:
+            held.callback(self._lock.release)
+            held.enter_context(self._interrupts)
             try:
                 yield
             except BaseException as error:
@@ -316,7 +333,10 @@ class SupervisedRuntime(Runtime):
             reports = filter(None, [child.describe_failure() for child in self._children])
             report = next(reports, None)
             if report is not None or time.monotonic() > deadline:
-                self._fail(ProcessError(report or "a Lava process ended without a report"))
+                gone = ", ".join(f"process {c.label}" for c in self._children if c.exitcode == 0)
+                self._fail(
+                    ProcessError(report or f"{gone or 'a Lava process'}: ended without a report")
+                )
             time.sleep(POLL_INTERVAL / 10)
 
     def _fail(self, error: ProcessError) -> NoReturn:

@@ -5,6 +5,7 @@ import pytest
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import DelayDense, Dense
+from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.lif.process import LIF
 from lava.proc.monitor.process import Monitor
 from scipy.sparse import csr_matrix
@@ -120,6 +121,31 @@ def wire_a_fractional_source_to_a_network():
     return net
 
 
+def scheduled():
+    cells, dense = lif(3, "cells"), AsyncDense(weights=np.ones((3, 2)))
+    feed(np.zeros((2, 1)), dense.s_in)
+    dense.a_out.connect(cells.a_in)
+    return SpikeScheduler([cells], name="sched")
+
+
+def wire_a_stranger_to_grants():
+    scheduler = scheduled()
+    scheduler.grant_out.connect(Sink(shape=scheduler.grant_out.shape, buffer=1).a_in)
+    return scheduler
+
+
+def wire_a_stranger_to_requests():
+    scheduler = scheduled()
+    feed(np.zeros((*scheduler.request_in.shape, 1)), scheduler.request_in)
+    return scheduler
+
+
+def wire_a_stranger_to_synops():
+    scheduler = scheduled()
+    feed(np.zeros((1, 1)), scheduler.synops_in)
+    return scheduler
+
+
 @pytest.mark.parametrize(
     "wire, message",
     [
@@ -135,6 +161,9 @@ def wire_a_fractional_source_to_a_network():
         (wire_across_schedulers, "AsyncDense 'dense': target: expected a population of the sou"),
         (wire_a_monitor_on_released_spikes, r"'a': release_out: .*got in_port_0 of Monitor"),
         (wire_a_monitor_on_requests, r"'a': request_out: expected SpikeScheduler .*Monitor"),
+        (wire_a_stranger_to_grants, "'sched': grant_out: expected grant_in .*RingBuffer"),
+        (wire_a_stranger_to_requests, "'sched': request_in: expected request_out .*RingBuffer"),
+        (wire_a_stranger_to_synops, "'sched': synops_in: expected synops_out .*RingBuffer"),
         (wire_a_fractional_source, r"'dense': s_in: RingBuffer .*: data\[1, 1\]: .*got 0\.7"),
         (wire_a_fractional_source_to_a_network, r"'net': inp: RingBuffer .*data\[0, 0\]"),
     ],
@@ -221,6 +250,22 @@ def test_inputs_that_are_not_counts_are_refused(tag, value, message):
         Runner(SpikeScheduler([cells]), Loihi2SimCfg(select_tag=tag)) as run,
     ):
         run(num_steps=4)
+
+
+@pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
+def test_sums_of_several_senders_do_not_wrap(tag):
+    """Each fits 32 bits, the sum does not: 2**31 + 2**31 would be 0."""
+    cells, half = lif(1, "cells"), (1 << 31) - 1
+    for _ in range(2):
+        dense = AsyncDense(weights=[[1]])
+        feed(np.full((1, 2), half), dense.s_in)
+        dense.a_out.connect(cells.a_in)
+    scheduler = SpikeScheduler([cells])
+    with (
+        pytest.raises(ProcessError, match=f"'cells': a_in: time step 1.*got {2 * half}"),
+        Runner(scheduler, Loihi2SimCfg(select_tag=tag)) as run,
+    ):
+        run(num_steps=2)
 
 
 def test_conv_takes_arrays_as_it_takes_tuples():

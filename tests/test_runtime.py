@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
@@ -191,6 +192,76 @@ def test_values_of_the_wrong_size_are_refused_before_they_are_sent(nothing_left)
         np.testing.assert_array_equal(relays[1].steps.get(), [2])
 
 
+def test_numbers_of_stock_processes_are_set_again_and_again(nothing_left):
+    """Lava turns the int into a float, which it can neither get nor set."""
+    for tag in ("fixed_pt", "floating_pt"):
+        lif, sink = LIF(shape=(2,), du=0, dv=0, vth=10), Sink(shape=(2,), buffer=9)
+        lif.s_out.connect(sink.a_in)
+        with Runner(lif, Loihi2SimCfg(select_tag=tag)) as run:
+            for value in (30, 20, 25):
+                lif.vth.set([value])
+                np.testing.assert_array_equal(lif.vth.get(), [value])
+                run(num_steps=1)
+                np.testing.assert_array_equal(lif.vth.get(), [value])
+
+
+def test_a_wrong_index_harms_nobody(nothing_left):
+    relays = chain()
+    with Runner(relays[0], CONFIG) as run:
+        with pytest.raises(IndexError):
+            relays[1].seen.get(np.array([7]))
+        with pytest.raises(IndexError):
+            relays[1].seen.set(1, idx=np.array([7]))
+        relays[1].seen.set(6, idx=np.array([1]))
+        np.testing.assert_array_equal(relays[1].seen.get(np.array([1, 0])), [6, 0])
+        with pytest.raises(ValidationError, match="seen: expected numbers"):
+            relays[1].seen.set(np.array([1j, 0]))
+        run(num_steps=2)
+        np.testing.assert_array_equal(relays[1].steps.get(), [2])
+
+
+def test_another_thread_cannot_disturb_a_run(nothing_left):
+    relays, caught = chain(), []
+
+    def interfere():
+        time.sleep(0.3)
+        try:
+            relays[0].runtime.pause()
+        except ExecutionError as error:
+            caught.append(str(error))
+
+    thread = threading.Thread(target=interfere)
+    with Runner(relays[0], CONFIG) as run:
+        thread.start()
+        run(num_steps=6000)
+        thread.join()
+        np.testing.assert_array_equal(relays[2].steps.get(), [6000])
+    assert caught == ["another thread waits for this Lava network at the moment"]
+
+
+def test_runs_in_a_pool_of_threads(nothing_left):
+    """Children inherit the pool's exit hook, which would wait for its threads."""
+
+    def work(_):
+        relays = chain()
+        with Runner(relays[0], CONFIG) as run:
+            run(num_steps=2)
+            return relays[2].seen.get().tolist()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(work, range(16))) == [[2, 2]] * 16
+
+
+def test_a_caller_that_ignores_the_end_of_children(nothing_left):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        begin = time.monotonic()
+        assert_runs()
+        assert time.monotonic() - begin < 4  # and not the time after which they are killed
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_vars_of_stock_processes_before_the_first_run(nothing_left):
     lif, sink = LIF(shape=(2,), du=0, dv=0, vth=10), Sink(shape=(2,), buffer=1)
     lif.s_out.connect(sink.a_in)
@@ -276,6 +347,7 @@ def test_a_failing_process_is_named(fault, message, at, nothing_left):
     [
         ("raise unpicklable", r"UnpicklableError: the relay is broken"),
         ("exit", "ended with exit status 3"),
+        ("exit as if done", "ended without a report"),
         ("wrong shape", r"(?s)ValueError: out: expected shape \(2,\) \(got \(3,\)\).*Traceback"),
     ],
 )
@@ -594,6 +666,32 @@ def test_interrupted_and_killed_callers_leave_nothing(fault, tmp_path):
     while any(map(alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, pids))
+
+
+OPEN = """
+import sys
+sys.path.insert(0, {tests!r})
+import threading
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava_async.runtime import Runner
+from lava_helpers.faulty import Relay
+
+runner = Runner(Relay(), Loihi2SimCfg(select_tag="fixed_pt"))
+runner.__enter__()
+{run}
+"""
+
+
+@pytest.mark.parametrize(
+    "run",
+    ["runner(num_steps=3)", "runner()",
+     "threading.Thread(target=runner, args=(10**8,), daemon=True).start()"],
+)
+def test_a_program_that_leaves_a_runner_open_ends(run, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(OPEN.format(tests=str(Path(__file__).parent), run=run))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

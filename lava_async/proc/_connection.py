@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from lava.magma.core.process.ports.ports import AbstractPort
-from lava.magma.core.process.variable import Var
 
 from lava_async.errors import GraphError, expected
 from lava_async.proc import _messages
-from lava_async.proc._vars import WEIGHT, Ints
+from lava_async.proc._vars import COUNT, WEIGHT, CheckedVar, Ints
 from lava_async.proc._wiring import (
     InPort,
     OutPort,
@@ -74,7 +73,7 @@ class AsyncConnection(WiredProcess):
         self.release_in = InPort(shape=_messages.SPIKES)
         self.forward_out = OutPort(shape=(self.a_out.size,))
         self.synops_out = OutPort(shape=(1,))
-        self.synops = Var(shape=(1,), init=0)
+        self.synops = CheckedVar((1,), 0, COUNT)
 
     def wiring(self) -> dict[str, Any]:
         where = describe(self)

@@ -10,6 +10,15 @@ import numpy.typing as npt
 from lava_async.errors import ExecutionError, expected
 
 
+def _receive(port: Any) -> npt.NDArray[Any]:
+    """What all senders of a port sent, added up: integers in 64 bits, where Lava's would wrap."""
+    kind = np.int64 if np.issubdtype(port._d_type, np.integer) else port._d_type
+    total = np.zeros(port._shape, kind)
+    for channel in port.csp_ports:
+        total += port._transformer.transform(channel.recv(), channel)
+    return total
+
+
 def receive_frame(
     port: Any, where: str, time_step: int, low: int, high: int
 ) -> npt.NDArray[Any]:
@@ -23,7 +32,7 @@ def receive_frame(
     ExecutionError
         Something else came, or was sent but did not fit the type of the channel.
     """
-    frame = port.recv().T.reshape(-1)
+    frame = _receive(port).T.reshape(-1)
     wanted = f"a whole number in {low}..{high}"
     for channel in port.csp_ports:
         lost = getattr(channel, "lost", 0)  # Lava's own channels do not tell

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from lava.magma.core.process.variable import Var
 
 from lava_async import _random
 from lava_async._schedule import Schedule
 from lava_async._simulate import check_stop_after
 from lava_async.errors import ValidationError, expected
+from lava_async.proc._vars import COUNT, FLAG, CheckedVar
 from lava_async.proc._wiring import OutPort, WiredProcess
 
 
@@ -70,14 +70,14 @@ class ScheduledProcess(WiredProcess):
         )
         self.schedule = schedule
         self.trace = OutPort(shape=(3 + 2 * num_neurons,))
-        self.spike_count = Var(shape=(num_neurons,), init=0)
-        self.forward_steps = Var(shape=(1,), init=0)
-        self.synops = Var(shape=(1,), init=0)
-        self.overflows = Var(shape=(1,), init=0)
-        self.total_forward_steps = Var(shape=(1,), init=0)
-        self.total_synops = Var(shape=(1,), init=0)
-        self.total_overflows = Var(shape=(1,), init=0)
-        self.reset = Var(shape=(1,), init=0)
+        self.spike_count = CheckedVar((num_neurons,), 0, COUNT)
+        self.forward_steps = CheckedVar((1,), 0, COUNT)
+        self.synops = CheckedVar((1,), 0, COUNT)
+        self.overflows = CheckedVar((1,), 0, COUNT)
+        self.total_forward_steps = CheckedVar((1,), 0, COUNT)
+        self.total_synops = CheckedVar((1,), 0, COUNT)
+        self.total_overflows = CheckedVar((1,), 0, COUNT)
+        self.reset = CheckedVar((1,), 0, FLAG)
 
 
 def _check_whole(where: str, what: str, value: object, low: int) -> int:

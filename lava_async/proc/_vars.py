@@ -43,6 +43,8 @@ DECAY = Range(0, dyn.DECAY_ONE)
 THRESHOLD = Range(0, dyn.THRESHOLD_MAX, NETX_NEVER_FIRES)
 BIAS = Range(dyn.BIAS_MIN, dyn.BIAS_MAX)
 WEIGHT = Range(dyn.WEIGHT_MIN, dyn.WEIGHT_MAX)
+COUNT = Range(0, 1 << 53)  # what Lava's messages, floating-point numbers, carry exactly
+FLAG = Range(0, 1)
 
 
 class CheckedVar(Var):

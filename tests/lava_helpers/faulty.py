@@ -68,6 +68,8 @@ class PyRelayModel(PyLoihiProcessModel):
             os.kill(os.getpid(), signal.SIGKILL)
         if fault == "exit":
             os._exit(3)
+        if fault == "exit as if done":
+            os._exit(0)
         if fault == "wrong shape":
             self.out.send(np.zeros(3, np.int32))
         if fault == "wait for nothing":

@@ -13,7 +13,7 @@ from lava_async._schedule import AsyncSchedule, Momentum, Schedule
 from lava_async.errors import GraphError, ValidationError, expected
 from lava_async.proc import _messages
 from lava_async.proc._scheduled import ScheduledProcess
-from lava_async.proc._wiring import InPort, OutPort, describe
+from lava_async.proc._wiring import InPort, OutPort, check_peers, describe
 from lava_async.proc.lif.process import AsyncLIF
 
 
@@ -118,6 +118,7 @@ class SpikeScheduler(ScheduledProcess):
         ``offsets`` (P + 1,) numbers of the first neurons, ``targets`` the populations that
         each one feeds, ``order`` topological, ``layered`` whether it matters.
         """
+        self._check_ports()
         fed: list[list[int]] = []
         for population in self._populations:
             fed.append([])
@@ -139,6 +140,18 @@ class SpikeScheduler(ScheduledProcess):
             "order": topological(len(fed), edges),
             "layered": not isinstance(self.schedule, AsyncSchedule),
         }
+
+    def _check_ports(self) -> None:
+        """Only those whom the constructor connected may request or be granted anything."""
+
+        def is_ours(port: Any) -> bool:
+            return any(port.process is population for population in self._populations)
+
+        check_peers(self.request_in, "request_out of its populations", is_ours)
+        check_peers(self.grant_out, "grant_in of its populations", is_ours)
+        check_peers(
+            self.synops_in, "synops_out of connections", lambda port: port.name == "synops_out"
+        )
 
     def inputs(self) -> list[AbstractPort]:
         """What must arrive in a time step before any of its populations can end it."""

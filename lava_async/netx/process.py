@@ -84,21 +84,12 @@ class Network(ScheduledProcess):
         Spike counts, whole numbers >= 0.
     out : OutPort
         Output spikes, 0 or 1.
-    trace : OutPort, (3 + 2 * N,)
-        For recording: forward steps, synaptic operations and overflows of the time step,
-        then, for each neuron, ``fired_at`` and ``released_at`` of `Record`. Costs nothing
-        unless it is connected.
     u, v : StateVar, (N,)
         Current and voltage, signed 24-bit integers in membrane units. (In a process graph of
         several populations they can be read and set, but not probed or reached by a RefPort.)
-    spike_count : Var, (N,)
-        Spikes of each neuron since the start.
-    forward_steps, synops, overflows : Var, (1,)
-        Of the last time step, see `Record`.
-    total_forward_steps, total_synops, total_overflows : Var, (1,)
-        Since the start, 64-bit. Resets leave all counts alone; set them to begin anew.
-    reset : Var, (1,)
-        Set to 1 for a reset before the next time step; returns to 0 by itself.
+    trace, spike_count, forward_steps, synops, overflows, total_forward_steps, total_synops,
+    total_overflows, reset
+        See `ScheduledProcess`.
     graph : Graph
     schedule : Schedule
 

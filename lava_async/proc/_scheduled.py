@@ -22,14 +22,15 @@ class ScheduledProcess(WiredProcess):
     ----------
     trace : OutPort, (3 + 2 * N,)
         For recording: forward steps, synaptic operations and overflows of the time step,
-        then, for each neuron, ``fired_at`` and ``released_at`` of `Record`.
-    spike_count : Var, (N,)
+        then, for each neuron, ``fired_at`` and ``released_at`` of `Record`. Costs
+        nothing unless it is connected.
+    spike_count : CheckedVar, (N,)
         Spikes of each neuron since the start.
-    forward_steps, synops, overflows : Var, (1,)
+    forward_steps, synops, overflows : CheckedVar, (1,)
         Of the last time step, see `Record`.
-    total_forward_steps, total_synops, total_overflows : Var, (1,)
+    total_forward_steps, total_synops, total_overflows : CheckedVar, (1,)
         Since the start, 64-bit. Resets leave all counts alone; set them to begin anew.
-    reset : Var, (1,)
+    reset : CheckedVar, (1,)
         Set to 1 for a reset before the next time step; returns to 0 by itself.
 
     Raises

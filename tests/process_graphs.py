@@ -26,6 +26,17 @@ def weights(rng, target, source):
     return rng.integers(-40, 90, (target, source))
 
 
+def small_graph(seed=0, input_size=12, recurrent=False):
+    """Dense, slowly decaying, so that state and resets matter; 4 outputs."""
+    rng = np.random.default_rng(seed)
+    sizes = [input_size, 10, 8, 4]
+    dense = [la.Dense(i - 1, i, weights(rng, sizes[i + 1], sizes[i])) for i in range(3)]
+    if recurrent:
+        dense.append(la.Dense(2, 0, weights(rng, 10, 4)))
+    cells = tuple(population((n,), f"p{i}") for i, n in enumerate(sizes[1:]))
+    return la.Graph((input_size,), cells, tuple(dense))
+
+
 def random_input(shape, seed=1, high=2):
     return np.random.default_rng(seed).integers(0, high, shape)
 

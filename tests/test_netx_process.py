@@ -24,28 +24,10 @@ from lava_async._kernel import Stepper
 from lava_async.errors import ProcessError, ValidationError
 from lava_async.netx import Network
 from lava_async.runtime import Runner
+from process_graphs import AS_GRAPH, FIXED, SCHEDULE, random_input, small_graph
 
 pytestmark = pytest.mark.timeout(120)
 GOLDEN = Path(__file__).parent / "golden"
-SCHEDULE = la.Momentum(3)
-FIXED = Loihi2SimCfg(select_tag="fixed_pt")
-
-
-def small_graph(seed=0, input_size=12):
-    """Dense, slowly decaying, so that state and resets matter; 4 outputs."""
-    rng = np.random.default_rng(seed)
-    sizes = [input_size, 10, 8, 4]
-    return la.Graph(
-        (input_size,),
-        tuple(la.Population(f"p{i}", (n,), 1500, 300, 50) for i, n in enumerate(sizes[1:])),
-        tuple(
-            la.Dense(i - 1, i, rng.integers(-40, 90, (sizes[i + 1], sizes[i]))) for i in range(3)
-        ),
-    )
-
-
-def random_input(shape, seed=1, high=2):
-    return np.random.default_rng(seed).integers(0, high, shape)
 
 
 def wire(network, x):
@@ -56,10 +38,10 @@ def wire(network, x):
     return sink
 
 
-def outputs(network, x):
+def outputs(network, x, config=FIXED):
     """What the network makes of x, (*port shape, T)."""
     sink = wire(network, x)
-    with Runner(network, FIXED) as run:
+    with Runner(network, config) as run:
         run(num_steps=x.shape[-1])
         return sink.data.get()
 
@@ -232,16 +214,18 @@ def test_under_lavas_own_run_pause_and_stop():
 # ---------------------------------------------------------------- resets
 
 
-@pytest.mark.parametrize("offset", [0, 3, 13])
-def test_reset_interval_and_offset(offset):
+@pytest.mark.parametrize(
+    "config, offset", [(FIXED, 0), (FIXED, 3), (FIXED, 13), (AS_GRAPH, 0), (AS_GRAPH, 13)]
+)
+def test_reset_interval_and_offset(config, offset):
     """(t - 1) % interval == offset, for the whole network at once; a sample id per reset."""
     interval, num_steps, ids = 10, 35, [7, 3]
-    graph, schedule = small_graph(), la.Random(2, seed=9)
+    graph, schedule = small_graph(recurrent=config is AS_GRAPH), la.Random(2, seed=9)
     network = Network(
         graph, schedule=schedule, reset_interval=interval, reset_offset=offset, sample_ids=ids
     )
     x = random_input((12, num_steps))
-    got = outputs(network, x)
+    got = outputs(network, x, config)
     phase = offset % interval
     cuts = sorted({0, *range(phase, num_steps, interval), num_steps})
     samples = [7, 7, 3, 7, 3] if phase else [7, 3, 7, 3]
@@ -250,14 +234,19 @@ def test_reset_interval_and_offset(offset):
         np.testing.assert_array_equal(got[:, begin:end], want)
 
 
-def test_reset_on_demand_between_runs_and_by_a_stock_reset():
-    graph, schedule = small_graph(), la.Random(2, seed=9)
+@pytest.mark.parametrize(
+    "config, schedule",
+    # Layer by layer: spikes on their way over recurrent connections are forgotten, too.
+    [(FIXED, la.Random(2, seed=9)), (AS_GRAPH, la.LayerSync(2))],
+)
+def test_reset_on_demand_between_runs_and_by_a_stock_reset(config, schedule):
+    graph = small_graph(recurrent=config is AS_GRAPH)
     x = random_input((12, 12))
     network = Network(graph, schedule=schedule)
     sink = wire(network, x)
     stock = Reset(reset_value=1, interval=12, offset=7)  # after time step 8
     stock.connect_var(network.reset)
-    with Runner(network, FIXED) as run:
+    with Runner(network, config) as run:
         run(num_steps=4)
         network.reset.set(np.array([1]))
         run(num_steps=8)

@@ -10,7 +10,6 @@ from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
-from lava.proc.io.reset import Reset
 from lava.proc.lif.models import PyLifModelBitAcc
 from lava.proc.lif.process import LIF
 from lava.proc.monitor.process import Monitor
@@ -39,6 +38,7 @@ from process_graphs import (
     lif,
     population,
     random_input,
+    small_graph,
     weights,
 )
 
@@ -193,63 +193,8 @@ def test_lists_longer_than_a_message(group_size):
 # ---------------------------------------------------------------- the composite
 
 
-def small_graph():
-    """Dense, slowly decaying, so that state and resets matter; a recurrent connection."""
-    rng = np.random.default_rng(0)
-    sizes = [12, 10, 8, 4]
-    return la.Graph(
-        (12,),
-        tuple(population((n,), f"p{i}") for i, n in enumerate(sizes[1:])),
-        (
-            *(la.Dense(i - 1, i, weights(rng, sizes[i + 1], sizes[i])) for i in range(3)),
-            la.Dense(2, 0, weights(rng, 10, 4)),
-        ),
-    )
-
-
-@pytest.mark.parametrize("offset", [0, 13])
-def test_reset_interval_and_offset(offset):
-    interval, num_steps, ids = 10, 35, [7, 3]
-    graph, schedule = small_graph(), la.Random(2, seed=9)
-    x = random_input((12, num_steps))
-    network = Network(
-        graph, schedule=schedule, reset_interval=interval, reset_offset=offset, sample_ids=ids
-    )
-    feed(x, network.inp)
-    sink = collect(network.out, num_steps)
-    with Runner(network, AS_GRAPH) as run:
-        run(num_steps=num_steps)
-        got = sink.data.get()
-    phase = offset % interval
-    cuts = sorted({0, *range(phase, num_steps, interval), num_steps})
-    samples = [7, 7, 3, 7, 3] if phase else [7, 3, 7, 3]
-    for begin, end, sample in zip(cuts, cuts[1:], samples, strict=False):
-        want = la.simulate(graph, x[:, begin:end], schedule, sample_ids=[sample]).spikes[0]
-        np.testing.assert_array_equal(got[:, begin:end], want)
-
-
-def test_reset_on_demand_between_runs_and_by_a_stock_reset():
-    graph, schedule = small_graph(), la.LayerSync(2)  # spikes on their way are forgotten, too
-    x = random_input((12, 12))
-    network = Network(graph, schedule=schedule)
-    feed(x, network.inp)
-    sink = collect(network.out, 12)
-    stock = Reset(reset_value=1, interval=12, offset=7)  # after time step 8
-    stock.connect_var(network.reset)
-    with Runner(network, AS_GRAPH) as run:
-        run(num_steps=4)
-        network.reset.set(np.array([1]))
-        run(num_steps=8)
-        got = sink.data.get()
-        assert network.reset.get() == 0
-    for sample, begin in enumerate((0, 4, 8)):
-        part = slice(begin, begin + 4)
-        want = la.simulate(graph, x[:, part], schedule, sample_ids=[sample]).spikes[0]
-        np.testing.assert_array_equal(got[:, part], want)
-
-
 def test_vars_are_those_of_the_fused_process():
-    graph, x = small_graph(), random_input((12, 14))
+    graph, x = small_graph(recurrent=True), random_input((12, 14))
     names = ["u", "v", "spike_count", "forward_steps", "synops", "overflows",
              "total_forward_steps", "total_synops", "total_overflows"]
     seen = []
@@ -273,7 +218,7 @@ def test_vars_are_those_of_the_fused_process():
 
 
 def test_a_part_of_the_state_can_be_set_and_read():
-    network = Network(small_graph(), schedule=SCHEDULE)
+    network = Network(small_graph(recurrent=True), schedule=SCHEDULE)
     with Runner(network, AS_GRAPH) as run:
         run(num_steps=1)
         network.v.set(np.array([5, -7]), np.array([3, 20]))
@@ -282,7 +227,7 @@ def test_a_part_of_the_state_can_be_set_and_read():
 
 
 def test_a_monitor_on_the_state_of_several_populations_is_refused():
-    network, monitor = Network(small_graph()), Monitor()
+    network, monitor = Network(small_graph(recurrent=True)), Monitor()
     monitor.probe(network.v, 3)
     with pytest.raises(UnsupportedError, match="Monitor on v"), Runner(network, AS_GRAPH):
         pass
@@ -305,7 +250,7 @@ def test_a_monitor_on_the_state_of_one_population():
 
 
 def test_under_lavas_own_runtime_with_pause():
-    graph, x = small_graph(), random_input((12, 5))
+    graph, x = small_graph(recurrent=True), random_input((12, 5))
     network = Network(graph, schedule=SCHEDULE)
     feed(x, network.inp)
     network.run(RunSteps(num_steps=5), AS_GRAPH)
@@ -321,7 +266,7 @@ def test_under_lavas_own_runtime_with_pause():
 
 
 def test_run_pause_and_resume():
-    graph, x = small_graph(), random_input((12, 5))
+    graph, x = small_graph(recurrent=True), random_input((12, 5))
     network = Network(graph, schedule=SCHEDULE)
     feed(x, network.inp)
     with Runner(network, AS_GRAPH) as run:

@@ -12,8 +12,9 @@ import statistics
 import time
 
 import lava_async as la
-from lava_async import _recipe, metrics
+from lava_async import metrics
 from lava_async.datasets import load_frames
+from lava_async.study import recipe
 
 SCHEDULES = {"layered": la.LayerSync(8), "unlayered": la.Momentum(8)}
 
@@ -21,7 +22,7 @@ SCHEDULES = {"layered": la.LayerSync(8), "unlayered": la.Momentum(8)}
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=_recipe.DIGITS.epochs)
+    parser.add_argument("--epochs", type=int, default=recipe.DIGITS.epochs)
     args = parser.parse_args()
 
     train, (x, labels) = load_frames(train=True), load_frames(train=False)
@@ -29,10 +30,10 @@ def main() -> None:
     for method, schedule in SCHEDULES.items():
         for seed in args.seeds:
             start = time.perf_counter()
-            network = _recipe.build_network(schedule, seed=seed)
-            optimizer = _recipe.build_optimizer(network)
+            network = recipe.build_network(schedule, seed=seed)
+            optimizer = recipe.build_optimizer(network)
             for epoch in range(args.epochs):
-                _recipe.train_epoch(network, optimizer, *train, epoch=epoch, seed=seed)
+                recipe.train_epoch(network, optimizer, *train, epoch=epoch, seed=seed)
             seconds = time.perf_counter() - start
             graph = network.graph()
             cells = []

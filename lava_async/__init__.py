@@ -9,18 +9,18 @@ This module needs NumPy and h5py only. What needs more is imported by name:
 ``lava_async.runtime`` (running Lava networks safely), ``lava_async.datasets``.
 """
 
-from lava_async._graph import INPUT as INPUT
-from lava_async._graph import Conv as Conv
-from lava_async._graph import Dense as Dense
-from lava_async._graph import Graph as Graph
-from lava_async._graph import OneToOne as OneToOne
-from lava_async._graph import Population as Population
-from lava_async._hdf5 import load as load
-from lava_async._record import Record as Record
-from lava_async._schedule import LayerSync as LayerSync
-from lava_async._schedule import Momentum as Momentum
-from lava_async._schedule import Random as Random
-from lava_async._schedule import Schedule as Schedule
+from lava_async._files.hdf5 import load as load
+from lava_async._semantics.graph import INPUT as INPUT
+from lava_async._semantics.graph import Conv as Conv
+from lava_async._semantics.graph import Dense as Dense
+from lava_async._semantics.graph import Graph as Graph
+from lava_async._semantics.graph import OneToOne as OneToOne
+from lava_async._semantics.graph import Population as Population
+from lava_async._semantics.record import Record as Record
+from lava_async._semantics.schedule import LayerSync as LayerSync
+from lava_async._semantics.schedule import Momentum as Momentum
+from lava_async._semantics.schedule import Random as Random
+from lava_async._semantics.schedule import Schedule as Schedule
 from lava_async._simulate import simulate as simulate
 
 __version__ = "0.1.0"

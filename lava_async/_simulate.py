@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lava_async import _random
-from lava_async._graph import Graph
-from lava_async._record import Record
-from lava_async._schedule import AsyncSchedule, Momentum, Schedule
+from lava_async._semantics import random
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.record import Record
+from lava_async._semantics.schedule import AsyncSchedule, Momentum, Schedule
 from lava_async.errors import ValidationError, expected
 
 BACKENDS = ("reference", "kernel", "lava", "graph")
@@ -97,8 +97,8 @@ def _check_sample_ids(sample_ids: npt.ArrayLike | None, batch: int) -> npt.NDArr
         raise ValidationError(
             expected("simulate", "sample_ids", f"{batch} integers", f"{ids.dtype}{ids.shape}")
         )
-    if ids.min() < 0 or ids.max() > _random.MAX_INDEX:
-        bad = ids[(ids < 0) | (ids > _random.MAX_INDEX)][0]
+    if ids.min() < 0 or ids.max() > random.MAX_INDEX:
+        bad = ids[(ids < 0) | (ids > random.MAX_INDEX)][0]
         raise ValidationError(expected("simulate", "sample_ids", "0 <= id < 2**32", bad))
     return ids.astype(np.int64)
 
@@ -177,9 +177,9 @@ def simulate(
 
     # Backends are imported when asked for: numba takes a second, Lava several.
     if backend in ("lava", "graph"):
-        from lava_async import _lava_backend
+        from lava_async.netx import _backend
 
-        return _lava_backend.run(
+        return _backend.run(
             graph, frames, schedule, stop, ids, trace,
             as_graph=backend == "graph", progress=progress,
         )
@@ -187,9 +187,9 @@ def simulate(
     def run(samples: slice) -> Record:
         arguments = graph, frames[samples], schedule, stop, ids[samples], trace
         if backend == "reference":
-            from lava_async import _reference
+            from lava_async._semantics import reference
 
-            return _reference.run(*arguments)
+            return reference.run(*arguments)
         from lava_async import _kernel
 
         return _kernel.run(*arguments, num_threads=num_threads)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._graph import Graph
-from lava_async._record import Record
-from lava_async._schedule import Schedule
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.record import Record
+from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import BACKENDS, simulate
 from lava_async.errors import ExecutionError, ValidationError, expected
 

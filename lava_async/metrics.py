@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._graph import Graph
-from lava_async._record import Record
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError, expected
 
 _BLOCK = 1 << 22  # spike counts held at a time when predictions are followed

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._files import atomic_path
-from lava_async._graph import Graph
-from lava_async._record import Record
+from lava_async._files.atomic import atomic_path
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError, expected
 
 if TYPE_CHECKING:

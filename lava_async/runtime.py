@@ -19,8 +19,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from lava.magma.core.run_configs import RunConfig
 
-from lava_async._lava_compile import compile_network
-from lava_async._lava_runtime import SupervisedRuntime
+from lava_async._lava.compile import compile_network
+from lava_async._lava.supervised import SupervisedRuntime
 from lava_async.errors import ExecutionError, ProcessError, ValidationError, expected
 
 __all__ = ["ProcessError", "Runner"]

@@ -18,7 +18,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lava_async._schedule import Momentum
+from lava_async._semantics.schedule import Momentum
 from net_files import Layer, conv, dense, flatten, input_layer, neuron, write_net
 
 

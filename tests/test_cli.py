@@ -14,7 +14,7 @@ import pytest
 
 import lava_async as la
 from lava_async._cli import main
-from lava_async._hdf5 import load
+from lava_async._files.hdf5 import load
 from lava_async._verify import ARRAYS, Difference, first_difference, verify
 from lava_async.errors import ExecutionError, ValidationError
 from net_files import conv, dense, flatten, neuron, write_net

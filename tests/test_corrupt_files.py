@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from corrupt_kinds import corrupt_kinds, unsupported_kinds, write_valid
-from lava_async._graph import Graph
-from lava_async._hdf5 import load
+from lava_async._files.hdf5 import load
+from lava_async._semantics.graph import Graph
 from lava_async.errors import FileFormatError, UnsupportedError
 
 CORRUPT, UNSUPPORTED = corrupt_kinds(), unsupported_kinds()

@@ -10,7 +10,7 @@ import pytest
 
 import lava_async as la
 from lava_async._cli import _data, main
-from lava_async._hdf5 import load
+from lava_async._files.hdf5 import load
 
 torch = pytest.importorskip("torch")
 
@@ -29,9 +29,9 @@ def digits():
 @pytest.fixture(autouse=True)
 def few_digits(digits, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    for module in ("_training", "_demo", "evaluate"):
+    for module in ("study.training", "study.comparison", "_cli.evaluate"):
         monkeypatch.setattr(
-            f"lava_async._cli.{module}.load_split", lambda data, train: digits[not train]
+            f"lava_async.{module}.load_split", lambda data, train: digits[not train]
         )
 
 
@@ -98,7 +98,7 @@ def test_resumed_training_gives_the_bits_of_an_unbroken_one(options, capsys, tmp
 
 def test_default_is_the_recipe_s_number_of_epochs():
     from lava_async._cli.train import DEFAULT_EPOCHS
-    from lava_async._recipe import DIGITS
+    from lava_async.study.recipe import DIGITS
 
     assert DIGITS.epochs == DEFAULT_EPOCHS
 
@@ -202,21 +202,21 @@ def test_resume_refuses_other_settings_and_knows_the_end(capsys, tmp_path):
 
 
 def test_interrupted_training_keeps_the_last_checkpoint(capsys, tmp_path, monkeypatch):
-    from lava_async import _recipe
+    from lava_async.study import recipe
 
-    train_epoch = _recipe.train_epoch
+    train_epoch = recipe.train_epoch
 
     def interrupted(*args, epoch, **options):
         if epoch == 1:
             raise KeyboardInterrupt
         return train_epoch(*args, epoch=epoch, **options)
 
-    monkeypatch.setattr(_recipe, "train_epoch", interrupted)
+    monkeypatch.setattr(recipe, "train_epoch", interrupted)
     assert main(["train", "--out", "out", "--epochs", "3"]) == 130
     assert capsys.readouterr().err == "lava-async: interrupted\n"
     assert sorted(contents(tmp_path / "out")) == sorted(TRAINED)
 
-    monkeypatch.setattr(_recipe, "train_epoch", lambda *args, **options: interrupted(epoch=1))
+    monkeypatch.setattr(recipe, "train_epoch", lambda *args, **options: interrupted(epoch=1))
     assert main(["train", "--out", "none", "--epochs", "3"]) == 130
     assert not (tmp_path / "none").exists()
 
@@ -268,7 +268,7 @@ def test_demo_overwrites_nothing(capsys, tmp_path, monkeypatch):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("precious")
     assert "new or empty folder" in refused(capsys, "demo", "--out", "full")
-    monkeypatch.setattr("lava_async._cli._demo.check_lava", lambda *args: None)
+    monkeypatch.setattr("lava_async.study.comparison.check_lava", lambda *args: None)
     document = json.loads(run(capsys, "demo", "--epochs", "1", "--json"))
     assert document["out"] == "lava-async-demo-2"
     assert contents(tmp_path / "lava-async-demo") == {}
@@ -276,15 +276,15 @@ def test_demo_overwrites_nothing(capsys, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("flipped", ["lava", "trainer"])
 def test_demo_fails_if_lava_differs(flipped, capsys, monkeypatch):
-    from lava_async._cli import _demo
+    from lava_async.study import comparison
 
     def simulate(graph, x, schedule, backend="kernel", **options):
         record = la.simulate(graph, x, schedule, **options)
-        if backend == "lava" or (flipped == "trainer" and len(x) == _demo.CHECKED_SAMPLES):
+        if backend == "lava" or (flipped == "trainer" and len(x) == comparison.CHECKED_SAMPLES):
             record.spikes[2, 3, 4] ^= 1
         return record
 
-    monkeypatch.setattr(_demo, "simulate", simulate)
+    monkeypatch.setattr(comparison, "simulate", simulate)
     assert main(["demo", "--epochs", "1", "--out", "out"]) == 1
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

@@ -8,8 +8,8 @@ from lava.lib.dl.slayer.block import cuba
 
 import lava_async as la
 import slayer_blocks as sb
-from lava_async import _hdf5
 from lava_async import slayer as async_slayer
+from lava_async._files import hdf5
 from lava_async.errors import FileFormatError, UnsupportedError, ValidationError
 
 SCHEDULES = [la.Momentum(3, 0.25, 2**64 - 1), la.Random(2, 5), la.LayerSync(16)]
@@ -110,7 +110,7 @@ def test_a_failing_export_leaves_the_old_file(tmp_path, monkeypatch):
     def broken(file, schedule, input_shape):
         raise OSError("disk full")
 
-    monkeypatch.setattr(_hdf5, "write_schedule", broken)
+    monkeypatch.setattr(hdf5, "write_schedule", broken)
     with pytest.raises(OSError, match="disk full"):
         net.export_hdf5(path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -15,9 +15,9 @@ from lava.lib.dl import slayer
 import lava_async as la
 import slayer_blocks as sb
 from lava_async import slayer as async_slayer
-from lava_async._dropout import Dropout
+from lava_async._semantics.dropout import Dropout
 from lava_async.slayer import surrogate
-from lava_async.slayer.unlayered import Carried, Neurons, Rules, unlayered
+from lava_async.slayer.unrolled import Carried, Neurons, Rules, unlayered
 
 SIZES = (5, 4, 3)
 THRESHOLD = 400.0

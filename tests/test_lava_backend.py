@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lava_async as la
-from lava_async import _lava_backend
-from lava_async._hdf5 import load
-from lava_async._lava_runtime import SupervisedRuntime
+from lava_async._files.hdf5 import load
+from lava_async._lava.supervised import SupervisedRuntime
 from lava_async.errors import ProcessError
+from lava_async.netx import _backend
 from random_networks import graphs, inputs, schedules
 from records import assert_equal_records
 
@@ -60,7 +60,7 @@ def test_random_networks(data):
 
 
 def test_an_error_on_the_way_stops_everything(monkeypatch):
-    from lava_async._lava_batch import models
+    from lava_async.netx._batch import models
 
     def fail(self):
         raise ValueError("no more frames")
@@ -89,7 +89,7 @@ def runtimes(monkeypatch):
 
 
 @pytest.mark.parametrize("backend", ["lava", "graph"])
-@pytest.mark.parametrize("num_steps", [3, _lava_backend._MIN_STEPS + 1])
+@pytest.mark.parametrize("num_steps", [3, _backend._MIN_STEPS + 1])
 def test_a_data_set_runs_in_one_runtime(backend, num_steps, runtimes):
     """In several runs, which neither samples nor their random draws notice."""
     rng = np.random.default_rng(4)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import lava_async as la
-from lava_async._hdf5 import load
+from lava_async._files.hdf5 import load
 from lava_dl_files import NETX
 
 pytestmark = pytest.mark.timeout(120)

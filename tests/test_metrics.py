@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lava_async import metrics
-from lava_async._graph import Dense, Graph, Population
-from lava_async._record import Record
+from lava_async._semantics.graph import Dense, Graph, Population
+from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
 
 HIDDEN, CLASSES = 2, 3

@@ -19,7 +19,7 @@ from lava.proc.sparse.process import Sparse
 from scipy.sparse import csr_matrix
 
 import lava_async as la
-from lava_async._hdf5 import load
+from lava_async._files.hdf5 import load
 from lava_async._kernel import Stepper
 from lava_async.errors import ProcessError, ValidationError
 from lava_async.netx import Network

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from lava_async import plots
-from lava_async._graph import Dense, Graph, Population
-from lava_async._record import Record
+from lava_async._semantics.graph import Dense, Graph, Population
+from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
 
 GRAPH = Graph(

@@ -7,7 +7,7 @@ from lava.proc.io.reset import Reset
 from scipy.sparse import csr_matrix
 
 import lava_async as la
-from lava_async._graph import NETX_NEVER_FIRES
+from lava_async._semantics.graph import NETX_NEVER_FIRES
 from lava_async.errors import ProcessError, ValidationError
 from lava_async.netx import Network
 from lava_async.proc import AsyncConv, AsyncDense, AsyncLIF, AsyncSparse, SpikeScheduler

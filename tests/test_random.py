@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from lava_async import _random
+from lava_async._semantics import random
 from lava_async.errors import ValidationError
 
 # Random123, kat_vectors: philox4x32 with 10 rounds: counter, key, output.
@@ -26,37 +26,37 @@ KNOWN_ANSWERS = [
 @pytest.mark.parametrize(("counter", "key", "want"), KNOWN_ANSWERS)
 @pytest.mark.parametrize("compiled", [False, True])
 def test_philox_equals_published_vectors(counter, key, want, compiled):
-    philox = numba.njit(_random.philox4x32) if compiled else _random.philox4x32
+    philox = numba.njit(random.philox4x32) if compiled else random.philox4x32
     got = philox(*(np.uint64(w) for w in counter + key))
     assert tuple(int(w) for w in got) == want
 
 
 def test_words_put_each_argument_into_its_own_counter_word():
     base = dict(
-        seed=1, purpose=_random.Purpose.SCHEDULE, sample=2, time_step=3, forward_step=4, neuron=5
+        seed=1, purpose=random.Purpose.SCHEDULE, sample=2, time_step=3, forward_step=4, neuron=5
     )
-    seen = {tuple(int(w) for w in _random.words(**base))}
+    seen = {tuple(int(w) for w in random.words(**base))}
     for name, value in base.items():
-        other = _random.Purpose.SPIKE_DROPOUT if name == "purpose" else value + 1
-        seen.add(tuple(int(w) for w in _random.words(**{**base, name: other})))
-    seen.add(tuple(int(w) for w in _random.words(**{**base, "seed": 1 << 40})))
+        other = random.Purpose.SPIKE_DROPOUT if name == "purpose" else value + 1
+        seen.add(tuple(int(w) for w in random.words(**{**base, name: other})))
+    seen.add(tuple(int(w) for w in random.words(**{**base, "seed": 1 << 40})))
     assert len(seen) == len(base) + 2
 
 
 def test_words_broadcast_and_equal_single_draws():
-    many, _ = _random.words(7, _random.Purpose.SCHEDULE, 0, 1, 2, np.arange(5))
-    single = [int(_random.words(7, _random.Purpose.SCHEDULE, 0, 1, 2, n)[0]) for n in range(5)]
+    many, _ = random.words(7, random.Purpose.SCHEDULE, 0, 1, 2, np.arange(5))
+    single = [int(random.words(7, random.Purpose.SCHEDULE, 0, 1, 2, n)[0]) for n in range(5)]
     assert many.tolist() == single
 
 
 def test_uniform_ranges():
     top = np.uint64(0xFFFFFFFF)
-    assert 0 <= _random.uniform24(np.uint64(0)) < _random.uniform24(top) < 1
-    assert _random.uniform24(top) == 1 - 2**-24
-    assert _random.uniform53(top, top) == 2**53 - 1
+    assert 0 <= random.uniform24(np.uint64(0)) < random.uniform24(top) < 1
+    assert random.uniform24(top) == 1 - 2**-24
+    assert random.uniform53(top, top) == 2**53 - 1
 
 
 @pytest.mark.parametrize("seed", [-1, 1 << 64, 1.5, True, None])
 def test_bad_seed(seed):
     with pytest.raises(ValidationError, match="seed: expected"):
-        _random.check_seed("here", seed)
+        random.check_seed("here", seed)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import lava_async as la
-from lava_async import _recipe
+from lava_async.study import recipe
 
 SMALL = dataclasses.replace(
-    _recipe.DIGITS, input_shape=(2, 4, 3), sizes=(12, 10, 3), weight_scale=6, batch_size=8,
+    recipe.DIGITS, input_shape=(2, 4, 3), sizes=(12, 10, 3), weight_scale=6, batch_size=8,
     learning_rate=0.02, epochs=6,
 )  # fmt: skip
 
@@ -25,14 +25,14 @@ def samples(count=30, seed=0):
 
 
 def train(schedule, epochs, state=None):
-    network = _recipe.build_network(schedule, seed=4, recipe=SMALL)
-    optimizer = _recipe.build_optimizer(network, SMALL)
+    network = recipe.build_network(schedule, seed=4, recipe=SMALL)
+    optimizer = recipe.build_optimizer(network, SMALL)
     if state is not None:
         checkpoint = torch.load(io.BytesIO(state), weights_only=True)
         network.load_state_dict(checkpoint["network"])
         optimizer.load_state_dict(checkpoint["optimizer"])
     losses = [
-        _recipe.train_epoch(network, optimizer, *samples(), epoch=e, seed=4, recipe=SMALL)
+        recipe.train_epoch(network, optimizer, *samples(), epoch=e, seed=4, recipe=SMALL)
         for e in epochs
     ]
     file = io.BytesIO()
@@ -53,25 +53,25 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_bits(schedule):
 def test_initial_weights_depend_on_the_seed_only():
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    a = _recipe.build_network(la.Momentum(8), seed=3, recipe=SMALL)
+    a = recipe.build_network(la.Momentum(8), seed=3, recipe=SMALL)
     assert torch.equal(before, torch.random.get_rng_state())
-    b = _recipe.build_network(la.LayerSync(), seed=3, recipe=SMALL)
-    c = _recipe.build_network(la.Momentum(8), seed=4, recipe=SMALL)
+    b = recipe.build_network(la.LayerSync(), seed=3, recipe=SMALL)
+    c = recipe.build_network(la.Momentum(8), seed=4, recipe=SMALL)
     weights = [[block.synapse.weight for block in n.blocks[2:]] for n in (a, b, c)]
     assert all(map(torch.equal, weights[0], weights[1]))
     assert not any(map(torch.equal, weights[0], weights[2]))
 
 
 def test_learning_rate_rises_falls_and_stays():
-    rates = [_recipe.DIGITS.rate_at(p) for p in np.linspace(0, 30, 301)]
+    rates = [recipe.DIGITS.rate_at(p) for p in np.linspace(0, 30, 301)]
     top = int(np.argmax(rates))
-    assert top == 45 and rates[top] == pytest.approx(_recipe.DIGITS.learning_rate)
+    assert top == 45 and rates[top] == pytest.approx(recipe.DIGITS.learning_rate)
     assert (np.diff(rates[: top + 1]) > 0).all() and (np.diff(rates[top:151]) < 0).all()
     assert rates[150] == pytest.approx(0.01 * rates[top]) and len(set(rates[150:])) == 1
 
 
 def test_the_exported_network_sees_whole_frames(tmp_path):
-    network = _recipe.build_network(la.Momentum(8), recipe=SMALL)
+    network = recipe.build_network(la.Momentum(8), recipe=SMALL)
     network.export_hdf5(tmp_path / "a.net")
     graph = la.load(tmp_path / "a.net")
     assert graph.input_shape == network.graph().input_shape == (2, 4, 3)

@@ -30,7 +30,7 @@ from lava.proc.lif.process import LIF
 
 import lava_async as la
 from faults import FAULTS, MODELS, broken, one_of_each
-from lava_async import _lava_runtime
+from lava_async._lava import supervised
 from lava_async.errors import ExecutionError, GraphError, ProcessError, ValidationError
 from lava_async.netx import Network
 from lava_async.netx.models import NetworkGraphModel
@@ -313,7 +313,7 @@ def test_a_process_may_ask_for_a_pause_at_any_time(end, nothing_left):
 def test_stock_injector_and_extractor(nothing_left, monkeypatch):
     """Channels between the caller and the network."""
     # The injector waits for input that does not come and hears no request to stop.
-    monkeypatch.setattr(_lava_runtime, "STOP_TIMEOUT", 0.5)
+    monkeypatch.setattr(supervised, "STOP_TIMEOUT", 0.5)
     injector, relay, extractor = Injector(shape=(2,)), Relay(), Extractor(shape=(2,))
     injector.out_port.connect(relay.inp)
     relay.out.connect(extractor.in_port)
@@ -388,7 +388,7 @@ def test_timeout(nothing_left):
 
 
 def test_a_deadlock_is_noticed_without_a_timeout(nothing_left, monkeypatch):
-    monkeypatch.setattr(_lava_runtime, "STALL_TIMEOUT", 1.5)
+    monkeypatch.setattr(supervised, "STALL_TIMEOUT", 1.5)
     with (
         pytest.raises(
             ProcessError,
@@ -400,7 +400,7 @@ def test_a_deadlock_is_noticed_without_a_timeout(nothing_left, monkeypatch):
 
 
 def test_a_process_that_does_not_stop_is_killed(nothing_left, monkeypatch):
-    monkeypatch.setattr(_lava_runtime, "STOP_TIMEOUT", 0.5)
+    monkeypatch.setattr(supervised, "STOP_TIMEOUT", 0.5)
     begin = time.monotonic()
     with Runner(chain("sleep", 2)[0], CONFIG) as run:
         run()
@@ -556,7 +556,7 @@ def test_an_interrupted_wait_pauses_the_run(nothing_left):
     ids=["once", "twice"],
 )
 def test_a_network_that_does_not_pause_is_stopped(seconds, limit, why, nothing_left, monkeypatch):
-    monkeypatch.setattr(_lava_runtime, "STOP_TIMEOUT", limit)
+    monkeypatch.setattr(supervised, "STOP_TIMEOUT", limit)
     begin = time.monotonic()
     relays = chain("sleep", 2)
     with Runner(relays[0], CONFIG) as run:
@@ -587,7 +587,7 @@ def test_interrupted_starts_and_stops_leave_nothing(at, nothing_left):
         Runner(chain("sleep", at)[0], CONFIG) as run,
     ):
         run()
-    assert time.monotonic() - begin < _lava_runtime.STOP_TIMEOUT
+    assert time.monotonic() - begin < supervised.STOP_TIMEOUT
     assert_runs()
 
 

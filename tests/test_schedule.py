@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lava_async as la
-from lava_async import _schedule
+from lava_async._semantics import schedule as schedules
 from lava_async.errors import ValidationError
 
 POOL = np.array([3, 5, 8, 9])
@@ -41,7 +41,7 @@ def test_random_depends_on_seed_sample_and_step_only():
 
 @pytest.mark.parametrize("schedule", [la.LayerSync(3), la.Random(2, 9), la.Momentum(8, 0.5, 1)])
 def test_dict_round_trip(schedule):
-    assert _schedule.from_dict(schedule.to_dict()) == schedule
+    assert schedules.from_dict(schedule.to_dict()) == schedule
 
 
 def test_defaults():
@@ -72,4 +72,4 @@ def test_bad_noise(noise):
 )
 def test_bad_description(description, text):
     with pytest.raises(ValidationError, match=text):
-        _schedule.from_dict(description)
+        schedules.from_dict(description)

@@ -12,9 +12,9 @@ from lava.lib.dl.slayer.block import alif, cuba
 
 import lava_async as la
 import slayer_blocks as sb
-from lava_async import _reference
 from lava_async import slayer as async_slayer
-from lava_async._dropout import Dropout
+from lava_async._semantics import reference
+from lava_async._semantics.dropout import Dropout
 from lava_async.errors import ForwardStepLimitError, UnsupportedError, ValidationError
 
 SCHEDULES = st.one_of(
@@ -72,7 +72,7 @@ def test_training_forward_equals_reference_with_dropout(
     x = sb.spikes((2, *input_shape(blocks), 4), seed)
     ids = np.array([7, 3])
     y = net(x, sample_ids=ids)
-    record = _reference.run(
+    record = reference.run(
         net.graph(), x.numpy().astype(np.int64), schedule, sample_ids=ids,
         dropout=Dropout(drop_input, drop_spike, drop_refractory, seed),
     )  # fmt: skip

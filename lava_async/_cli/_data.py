@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from lava_async._graph import Graph
+from lava_async._semantics.graph import Graph
 from lava_async.errors import ValidationError, expected
 
 

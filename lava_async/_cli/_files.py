@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._graph import Graph
+from lava_async._semantics.graph import Graph
 from lava_async._simulate import check_input
 from lava_async.errors import FileFormatError, ValidationError, expected
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lava_async._graph import Graph
-from lava_async._hdf5 import load
-from lava_async._schedule import SCHEDULES, Momentum, Schedule
+from lava_async._files.hdf5 import load
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.schedule import SCHEDULES, Momentum, Schedule
 from lava_async.errors import ValidationError, expected
 
 

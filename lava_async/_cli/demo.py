@@ -45,12 +45,12 @@ def demo(
       lava-async demo --out report --seed 1
     """
     with quiet():
-        from lava_async._cli import _demo  # loads torch and SLAYER
-    from lava_async._report import COLUMNS
+        from lava_async.study import comparison  # loads torch and SLAYER
+    from lava_async.study.report import COLUMNS
 
     folder = _free_folder(Path(DEFAULT_FOLDER)) if out is None else out
     with results_folder(folder), progress("starting", 2 * epochs) as advance:
-        result = _demo.compare(folder, epochs, seed, on_epoch=lambda text: advance(text=text))
+        result = comparison.compare(folder, epochs, seed, on_epoch=lambda text: advance(text=text))
     if json:
         print_json({"out": str(folder), **result.document})
         return

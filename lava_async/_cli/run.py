@@ -13,10 +13,10 @@ from lava_async import metrics
 from lava_async._cli import _options as options
 from lava_async._cli._console import note, print_json, progress
 from lava_async._cli._files import check_output, read_input
-from lava_async._files import atomic_path
-from lava_async._graph import Graph
-from lava_async._record import Record
-from lava_async._schedule import Schedule
+from lava_async._files.atomic import atomic_path
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.record import Record
+from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import simulate
 from lava_async._verify import ARRAYS
 

@@ -13,11 +13,11 @@ import typer
 from lava_async._cli import _options as options
 from lava_async._cli._console import note, print_json, progress, quiet
 from lava_async._cli._data import DataName, DataOption
-from lava_async._schedule import Schedule
+from lava_async._semantics.schedule import Schedule
 from lava_async.errors import ValidationError, expected
 
 if TYPE_CHECKING:
-    from lava_async._cli._training import Settings
+    from lava_async.study.training import Settings
 
 DEFAULT_EPOCHS = 15  # the recipe's own; torch would have to be loaded to look it up
 
@@ -81,11 +81,11 @@ def train(
       lava-async train --out digits --resume --epochs 30
     """
     with quiet():
-        from lava_async._cli import _training  # loads torch and SLAYER
+        from lava_async.study import training as study  # loads torch and SLAYER
 
     with results_folder(out, resume):
         if resume:
-            training = _training.Training.resume(out)
+            training = study.Training.resume(out)
             given = {
                 "method": method and method.value,
                 "scheduler": schedule and schedule.value,
@@ -97,8 +97,8 @@ def train(
             _check_agreement(out, training.settings, given)
         else:
             chosen = _choose_schedule(method, schedule, group_size, noise, seed)
-            settings = _training.Settings(data.value, chosen, 0 if seed is None else seed)
-            training = _training.Training(settings)
+            settings = study.Settings(data.value, chosen, 0 if seed is None else seed)
+            training = study.Training(settings)
         left = max(epochs - training.epoch, 0)
         with progress(f"{training.settings.method}: starting", left) as advance:
             training.run(epochs, out, on_epoch=lambda text: advance(text=text))
@@ -108,7 +108,7 @@ def train(
         return
     if not left:
         note(f"nothing to do: {out} has {training.epoch} epochs already")
-    print(f"{out}: {training.settings.method}, {_training.describe(last)}")
+    print(f"{out}: {training.settings.method}, {study.describe(last)}")
 
 
 def _choose_schedule(

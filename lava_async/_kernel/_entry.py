@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numba
 
-from lava_async import _dynamics, _random
 from lava_async._kernel._compiler import borrow, jit
 from lava_async._kernel._events import find_events
 from lava_async._kernel._layout import FIRED, FORWARD_STEPS, OVERFLOWS, RELEASED, SYNOPS
 from lava_async._kernel._steps import any_step
+from lava_async._semantics import dynamics, random
 
 
 @jit
@@ -90,7 +90,7 @@ def _entry_points(sources: str):
 # Every module that compiled code takes a function or a constant from.
 SOURCES = (
     *sorted(Path(__file__).parent.glob("*.py")),
-    *(Path(inspect.getfile(module)) for module in (_dynamics, _random)),
+    *(Path(inspect.getfile(module)) for module in (dynamics, random)),
 )
 
 run_samples, run_step = _entry_points(digest(SOURCES))

@@ -11,10 +11,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lava_async import _dynamics as dyn
-from lava_async import _random
-from lava_async._graph import INPUT, Connection, Conv, Dense, Graph, OneToOne
-from lava_async._schedule import AsyncSchedule, Momentum, Random, Schedule, noise_amplitude
+from lava_async._semantics import dynamics as dyn
+from lava_async._semantics import random
+from lava_async._semantics.graph import INPUT, Connection, Conv, Dense, Graph, OneToOne
+from lava_async._semantics.schedule import (
+    AsyncSchedule,
+    Momentum,
+    Random,
+    Schedule,
+    noise_amplitude,
+)
 
 WORD = 8  # bytes that are looked at together where most are 0
 WORDS = 8  # words of flags that are gathered in one
@@ -149,7 +155,7 @@ def compile_schedule(net: Net, schedule: Schedule, stop_after: int | None) -> Pl
     noise = schedule.noise if isinstance(schedule, Momentum) else 0.0
     seed = schedule.seed if isinstance(schedule, (Momentum, Random)) else 0
     kind = RANDOM if isinstance(schedule, Random) else NOISY_MOMENTUM if noise else MOMENTUM
-    key0, key1 = _random.split_seed(seed)
+    key0, key1 = random.split_seed(seed)
     return Plan(
         layered=not isinstance(schedule, AsyncSchedule),
         kind=kind,

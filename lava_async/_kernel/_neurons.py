@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async import _dynamics as dyn
 from lava_async._kernel._compiler import inline, trailing_zeros
 from lava_async._kernel._layout import FIRED, FIRST_OUTPUT, HITS, OVERFLOWS, POOLED, WORD, WORDS
 from lava_async._kernel._pool import spike
+from lava_async._semantics import dynamics as dyn
 
 _LIMIT = np.int32(dyn.STATE_LIMIT)
 _VOLTAGE_MAX = np.int32(dyn.STATE_LIMIT - 1)
@@ -25,7 +25,7 @@ _GATHER = np.uint64(0x0102040810204080)  # times a word of eight flags: they end
 
 @inline
 def _decay(x, keep):
-    """`_dynamics.decay`; the product is split, so that its parts fit 32 bits."""
+    """`dyn.decay`; the product is split, so that its parts fit 32 bits."""
     size = np.int32(abs(x))
     low = np.int32((size & (dyn.DECAY_ONE - 1)) * keep)
     kept = np.int32((size >> dyn.DECAY_BITS) * keep + (low >> dyn.DECAY_BITS))

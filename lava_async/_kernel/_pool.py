@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async import _random
 from lava_async._kernel._compiler import inline, jit
 from lava_async._kernel._layout import HEAPED, MOMENTUM, ORDERED, POOLED, RANDOM, RELEASED
+from lava_async._semantics import random
 
 _LAST_NEURON = (1 << 32) - 1
 _FRONT = 64  # waiting spikes that are kept in order; see `_put_in_order`
-_SCHEDULE_PURPOSE = np.uint64(int(_random.Purpose.SCHEDULE) << 24)
+_SCHEDULE_PURPOSE = np.uint64(int(random.Purpose.SCHEDULE) << 24)
 
-_philox4x32 = jit(_random.philox4x32)
-_uniform24 = jit(_random.uniform24)
-_uniform53 = jit(_random.uniform53)
+_philox4x32 = jit(random.philox4x32)
+_uniform24 = jit(random.uniform24)
+_uniform53 = jit(random.uniform53)
 
 
 @inline

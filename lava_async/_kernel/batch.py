@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._graph import Graph
 from lava_async._kernel._entry import run_samples
 from lava_async._kernel._events import new_events, whole_words
 from lava_async._kernel._layout import compile_graph, compile_schedule, new_state
-from lava_async._record import Record
-from lava_async._schedule import Schedule
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.record import Record
+from lava_async._semantics.schedule import Schedule
 
 
 def run(

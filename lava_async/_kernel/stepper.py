@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._graph import Graph
 from lava_async._kernel._entry import run_step
 from lava_async._kernel._layout import (
     FIRED,
@@ -20,7 +19,8 @@ from lava_async._kernel._layout import (
     compile_schedule,
     new_state,
 )
-from lava_async._schedule import Schedule
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.schedule import Schedule
 
 
 class StepResult(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lava_async import _random
+from lava_async._semantics import random
 from lava_async.datasets import _dvs
 from lava_async.datasets.frames import EVENT_DTYPE, to_frames
 from lava_async.errors import ValidationError, expected
@@ -71,7 +71,7 @@ def _split(labels: npt.NDArray[np.int64], train: bool, seed: int) -> npt.NDArray
     """Indices of the train or the test digits, ascending; a fifth of each class is for test."""
     index = np.arange(len(labels), dtype=np.uint64)
     zero = np.uint64(0)
-    word = _random.philox4x32(index, zero, zero, zero, *_random.split_seed(seed))[0]
+    word = random.philox4x32(index, zero, zero, zero, *random.split_seed(seed))[0]
     in_test = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -141,7 +141,7 @@ class DigitsDVS:
         if saccades not in (1, 2, 3):
             raise ValidationError(expected("DigitsDVS", "saccades", "1, 2 or 3", repr(saccades)))
         self.train = train
-        self.split_seed = _random.check_seed("DigitsDVS", split_seed)
+        self.split_seed = random.check_seed("DigitsDVS", split_seed)
         self.saccades = saccades
         self.transform = transform
         self.target_transform = target_transform

@@ -17,8 +17,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from scipy.sparse import coo_matrix
 
-from lava_async._graph import INPUT, Connection, Conv, Dense, Graph, OneToOne
 from lava_async._kernel import Stepper
+from lava_async._semantics.graph import INPUT, Connection, Conv, Dense, Graph, OneToOne
 from lava_async.errors import UnsupportedError, expected
 from lava_async.netx.process import Network
 from lava_async.proc import AsyncConv, AsyncDense, AsyncLIF, AsyncSparse, SpikeScheduler

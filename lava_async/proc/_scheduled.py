@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lava_async import _random
-from lava_async._schedule import Schedule
+from lava_async._semantics import random
+from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import check_stop_after
 from lava_async.errors import ValidationError, expected
 from lava_async.proc._vars import COUNT, FLAG, CheckedVar
@@ -91,7 +91,7 @@ def _check_sample_ids(where: str, sample_ids: Sequence[int] | None) -> tuple[int
     if sample_ids is None:
         return None
     ids = tuple(_check_whole(where, "sample_ids", i, 0) for i in sample_ids)
-    if not ids or max(ids) > _random.MAX_INDEX:
+    if not ids or max(ids) > random.MAX_INDEX:
         raise ValidationError(
             expected(where, "sample_ids", "at least one integer below 2**32", sample_ids)
         )

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from lava.magma.core.process.variable import Var
 
-from lava_async import _dynamics as dyn
-from lava_async._graph import NETX_NEVER_FIRES
-from lava_async._graph import _integers as check_integers
+from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.graph import NETX_NEVER_FIRES
+from lava_async._semantics.graph import _integers as check_integers
 from lava_async.errors import ExecutionError, GraphError, ValidationError, expected
 from lava_async.proc._wiring import describe
 

@@ -17,7 +17,7 @@ from lava.magma.core.process.ports.ports import OutPort as LavaOutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.proc.io.source import RingBuffer
 
-from lava_async._graph import _integers as check_integers
+from lava_async._semantics.graph import _integers as check_integers
 from lava_async.errors import GraphError, expected
 
 _INT32 = np.iinfo(np.int32)

@@ -6,6 +6,6 @@
 """
 
 from lava_async.slayer.network import Network as Network
-from lava_async.slayer.unlayered import Carried as Carried
+from lava_async.slayer.unrolled import Carried as Carried
 
 __all__ = ["Carried", "Network"]

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 from lava.lib.dl.slayer.block import cuba
 
-from lava_async import _dynamics as dyn
-from lava_async import _hdf5
-from lava_async._files import atomic_path
-from lava_async._graph import Connection, Conv, Dense, Graph, OneToOne, Population
-from lava_async._schedule import Momentum, Schedule
+from lava_async._files import hdf5
+from lava_async._files.atomic import atomic_path
+from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.graph import Connection, Conv, Dense, Graph, OneToOne, Population
+from lava_async._semantics.schedule import Momentum, Schedule
 from lava_async.errors import UnsupportedError, expected
 from lava_async.slayer.layers import Layer
 
@@ -35,7 +35,7 @@ def write(
         for index, layer in enumerate(layers):
             with layer.exportable():
                 layer.block.export_hdf5(groups.create_group(str(index)))
-        _hdf5.write_schedule(file, schedule, input_shape)
+        hdf5.write_schedule(file, schedule, input_shape)
 
 
 def read(
@@ -45,7 +45,7 @@ def read(
     scale_grad: float,
 ) -> tuple[list[torch.nn.Module], Schedule, tuple[int, ...]]:
     """Blocks with the weights of a file, its schedule, and the shape of its input."""
-    graph = _hdf5.load(path, input_shape)  # everything is checked here
+    graph = hdf5.load(path, input_shape)  # everything is checked here
     with h5py.File(path, "r") as file:
         groups: Any = file["layer"]
         layers = [groups[str(index)] for index in range(len(groups))]

@@ -17,8 +17,8 @@ from lava.lib.dl.slayer.block import cuba
 from torch import Tensor
 from torch.nn.utils.weight_norm import WeightNorm
 
-from lava_async import _dynamics as dyn
-from lava_async._graph import Connection, Conv, Dense, OneToOne, Population
+from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.graph import Connection, Conv, Dense, OneToOne, Population
 from lava_async.errors import UnsupportedError, ValidationError, expected
 
 Shape = tuple[int, ...]

@@ -13,16 +13,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lava_async import _dynamics as dyn
-from lava_async import _random
-from lava_async._dropout import Dropout
-from lava_async._graph import Graph
-from lava_async._schedule import AsyncSchedule, Momentum, Schedule
+from lava_async._semantics import dynamics as dyn
+from lava_async._semantics import random
+from lava_async._semantics.dropout import Dropout
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.schedule import AsyncSchedule, Momentum, Schedule
 from lava_async.errors import UnsupportedError, ValidationError, expected
 from lava_async.slayer import hdf5
 from lava_async.slayer import surrogate as surrogates
 from lava_async.slayer.layers import Layer, layers_of
-from lava_async.slayer.unlayered import Carried, Inexact, Neurons, Rules, unlayered
+from lava_async.slayer.unrolled import Carried, Inexact, Neurons, Rules, unlayered
 
 # Whole numbers up to here are exact in float32, in any order of summation.
 _FLOAT32_EXACT = 1 << 24
@@ -111,12 +111,12 @@ class Network(torch.nn.Module):
             raise ValidationError(expected("Network", "credit", "a Carried", repr(credit)))
         if (
             not isinstance(max_forward_steps, int)
-            or not 1 <= max_forward_steps <= _random.MAX_FORWARD_STEP
+            or not 1 <= max_forward_steps <= random.MAX_FORWARD_STEP
         ):
             raise ValidationError(
                 expected(
                     "Network", "max_forward_steps",
-                    f"an integer in 1..{_random.MAX_FORWARD_STEP}", repr(max_forward_steps),
+                    f"an integer in 1..{random.MAX_FORWARD_STEP}", repr(max_forward_steps),
                 )
             )
         self.max_forward_steps = max_forward_steps
@@ -243,7 +243,7 @@ class Network(torch.nn.Module):
             if ids.shape != (count,) or ids.dtype.kind not in "iu":
                 got = f"{ids.dtype}{ids.shape}"
                 raise ValidationError(expected("Network", "sample_ids", f"{count} integers", got))
-            if ids.min() < 0 or ids.max() > _random.MAX_INDEX:
+            if ids.min() < 0 or ids.max() > random.MAX_INDEX:
                 raise ValidationError(
                     expected("Network", "sample_ids", "0 <= id < 2**32", (ids.min(), ids.max()))
                 )
@@ -254,7 +254,7 @@ class Network(torch.nn.Module):
         else:
             first = self._evaluated
             self._evaluated += count
-        return (first + np.arange(count)) % (_random.MAX_INDEX + 1)
+        return (first + np.arange(count)) % (random.MAX_INDEX + 1)
 
     def _input_mask(self, x: Tensor, ids: npt.NDArray[np.int64], dropout: Dropout) -> Tensor:
         """(N, ..., T), 0 where an input is lost. Draws only where there is one."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._graph import INPUT, Conv
+from lava_async._semantics.graph import INPUT, Conv
 from lava_async.errors import GraphError, expected
 from lava_async.proc._connection import AsyncConnection, check_weights
 from lava_async.proc._vars import WEIGHT, CheckedVar

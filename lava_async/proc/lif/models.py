@@ -16,7 +16,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_async import _dynamics as dyn
+from lava_async._semantics import dynamics as dyn
 from lava_async.proc._frames import receive_frame
 from lava_async.proc._messages import END, EVALUATE, RELEASE, receive, send
 from lava_async.proc._vars import Ints, check_vars

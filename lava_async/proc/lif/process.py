@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from lava.magma.core.process.ports.ports import AbstractPort
 
-from lava_async._graph import Population
+from lava_async._semantics.graph import Population
 from lava_async.errors import GraphError, expected
 from lava_async.proc import _messages
 from lava_async.proc._connection import AsyncConnection, check_tuple

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from lava.magma.core.process.ports.ports import AbstractPort
 
-from lava_async._graph import topological
-from lava_async._schedule import AsyncSchedule, Momentum, Schedule
+from lava_async._semantics.graph import topological
+from lava_async._semantics.schedule import AsyncSchedule, Momentum, Schedule
 from lava_async.errors import GraphError, ValidationError, expected
 from lava_async.proc import _messages
 from lava_async.proc._scheduled import ScheduledProcess

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 
-from lava_async._lava_channels import Memory
+from lava_async._lava.channels import Memory
 from lava_async.netx.process import Network
 
 

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lava_async import _dynamics as dyn
-from lava_async._dropout import Dropout
-from lava_async._schedule import AsyncSchedule, Momentum
+from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.dropout import Dropout
+from lava_async._semantics.schedule import AsyncSchedule, Momentum
 from lava_async.errors import ForwardStepLimitError, ValidationError, expected
 from lava_async.slayer import surrogate as surrogates
 
@@ -201,7 +201,7 @@ class Rules:
 
 
 class _Decay:
-    """``decay`` of `lava_async._dynamics` on floats; products of 36 bits need float64."""
+    """``decay`` of `lava_async._semantics.dynamics` on floats; products of 36 bits need float64."""
 
     def __init__(self, decay: Tensor, dtype: torch.dtype, truncate: Callable[[Tensor], Tensor]):
         self.keep = (dyn.DECAY_ONE - decay) / dyn.DECAY_ONE

@@ -22,7 +22,7 @@ from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProce
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 from scipy.sparse import issparse
 
-from lava_async._lava_channels import ForkedChannel, Memory, select
+from lava_async._lava.channels import ForkedChannel, Memory, select
 
 SERVICE = "runtime service"  # label of the processes that only pass on the caller's requests
 _ASK = signal.SIGUSR1  # what is the child waiting for?

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from lava_async._graph import Graph
-from lava_async._lava_batch.process import Batch
-from lava_async._record import Record
-from lava_async._schedule import AsyncSchedule, Schedule
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.record import Record
+from lava_async._semantics.schedule import AsyncSchedule, Schedule
 from lava_async.netx import Network
+from lava_async.netx._batch.process import Batch
 from lava_async.runtime import Runner
 
 _MIN_STEPS = 20

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lava_async import _dynamics as dyn
-from lava_async._schedule import Schedule
+from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.schedule import Schedule
 from lava_async.errors import GraphError, expected
 
 INPUT = -1

@@ -12,7 +12,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_async._lava_batch.process import Batch
+from lava_async.netx._batch.process import Batch
 
 
 @implements(proc=Batch, protocol=LoihiProtocol)

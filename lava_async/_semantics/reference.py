@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lava_async import _dynamics as dyn
-from lava_async._dropout import Dropout
-from lava_async._graph import INPUT, Connection, Graph
-from lava_async._record import Record
-from lava_async._schedule import AsyncSchedule, Schedule
+from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.dropout import Dropout
+from lava_async._semantics.graph import INPUT, Connection, Graph
+from lava_async._semantics.record import Record
+from lava_async._semantics.schedule import AsyncSchedule, Schedule
 from lava_async.errors import ForwardStepLimitError, expected
 
 Ints = npt.NDArray[np.int64]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lava_async import _random
-from lava_async._random import Purpose
+from lava_async._semantics import random
+from lava_async._semantics.random import Purpose
 from lava_async.errors import ValidationError, expected
 
 
@@ -43,11 +43,11 @@ class Dropout:
             p = getattr(self, name)
             if not 0 <= p < 1:
                 raise ValidationError(expected("Dropout", name, "0 <= p < 1", p))
-        object.__setattr__(self, "seed", _random.check_seed("Dropout", self.seed))
+        object.__setattr__(self, "seed", random.check_seed("Dropout", self.seed))
 
     def _draw(self, p, purpose, sample, time_step, forward_step, index) -> npt.NDArray[np.bool_]:
-        word, _ = _random.words(self.seed, purpose, sample, time_step, forward_step, index)
-        return _random.uniform24(word) < p
+        word, _ = random.words(self.seed, purpose, sample, time_step, forward_step, index)
+        return random.uniform24(word) < p
 
     def input_lost(self, sample, time_step, index) -> npt.NDArray[np.bool_]:
         """Which input spikes are lost (arguments broadcast)."""

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from lava.lib.dl.slayer.block import cuba
 
-from lava_async import _random
-from lava_async._schedule import Schedule
+from lava_async._semantics import random
+from lava_async._semantics.schedule import Schedule
 from lava_async.slayer import Network
 
 
@@ -160,7 +160,7 @@ def train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate_at(epoch + start / len(x))
         # Each epoch has its own draws for each sample, whatever batch it comes in.
-        ids = (epoch * len(x) + batch) % (_random.MAX_INDEX + 1)
+        ids = (epoch * len(x) + batch) % (random.MAX_INDEX + 1)
         spikes = network(torch.from_numpy(x[batch]), sample_ids=ids)
         loss = F.cross_entropy(spikes.sum(-1), torch.from_numpy(labels[batch]))
         optimizer.zero_grad()

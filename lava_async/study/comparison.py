@@ -16,16 +16,16 @@ import torch
 
 from lava_async import slayer
 from lava_async._cli._data import DataName, fit_to, load_split
-from lava_async._cli._training import NETWORK, Settings, Training
 from lava_async._cli.train import results_folder
-from lava_async._files import atomic_path
-from lava_async._graph import Graph
-from lava_async._hdf5 import load
-from lava_async._report import Run, write_report
-from lava_async._schedule import LayerSync, Momentum, Schedule
+from lava_async._files.atomic import atomic_path
+from lava_async._files.hdf5 import load
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.schedule import LayerSync, Momentum, Schedule
 from lava_async._simulate import simulate
 from lava_async._verify import first_difference
 from lava_async.errors import ExecutionError, expected
+from lava_async.study.report import Run, write_report
+from lava_async.study.training import NETWORK, Settings, Training
 
 GROUP_SIZE = 8
 CHECKED_SAMPLES = 16

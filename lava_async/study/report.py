@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async import metrics, plots
-from lava_async._files import atomic_path
-from lava_async._graph import Graph
-from lava_async._record import Record
-from lava_async._schedule import Schedule
+from lava_async._files.atomic import atomic_path
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.record import Record
+from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import simulate
 
 COLUMNS = (

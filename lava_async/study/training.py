@@ -11,12 +11,15 @@ from typing import Any
 
 import torch
 
-from lava_async import _random, _recipe, _schedule, metrics
+from lava_async import metrics
 from lava_async._cli._data import DataName, fit_to, load_split
-from lava_async._files import atomic_path
-from lava_async._schedule import Schedule
+from lava_async._files.atomic import atomic_path
+from lava_async._semantics import random
+from lava_async._semantics import schedule as schedules
+from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import simulate
 from lava_async.errors import FileFormatError, expected
+from lava_async.study import recipe
 
 CHECKPOINT, NETWORK, METRICS = "network.pt", "network.net", "metrics.json"
 FORMAT_VERSION = 1
@@ -31,11 +34,11 @@ class Settings:
     seed: int
 
     def __post_init__(self) -> None:
-        _random.check_seed("training", self.seed)
+        random.check_seed("training", self.seed)
 
     @property
     def method(self) -> str:
-        return "layered" if isinstance(self.schedule, _schedule.LayerSync) else "unlayered"
+        return "layered" if isinstance(self.schedule, schedules.LayerSync) else "unlayered"
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -65,8 +68,8 @@ class Training:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.network = _recipe.build_network(self.settings.schedule, seed=self.settings.seed)
-        self.optimizer = _recipe.build_optimizer(self.network)
+        self.network = recipe.build_network(self.settings.schedule, seed=self.settings.seed)
+        self.optimizer = recipe.build_optimizer(self.network)
 
     @property
     def epoch(self) -> int:
@@ -85,7 +88,7 @@ class Training:
         data = DataName(self.settings.data)
         train, test = load_split(data, train=True), load_split(data, train=False)
         while self.epoch < epochs:
-            loss = _recipe.train_epoch(
+            loss = recipe.train_epoch(
                 self.network, self.optimizer, *train, epoch=self.epoch, seed=self.settings.seed
             )
             graph = self.network.graph()
@@ -141,7 +144,7 @@ class Training:
             training = cls(
                 Settings(
                     data=settings["data"],
-                    schedule=_schedule.from_dict(settings["schedule"], where),
+                    schedule=schedules.from_dict(settings["schedule"], where),
                     seed=settings["seed"],
                 )
             )

@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lava_async import _random
+from lava_async._semantics import random
 from lava_async.errors import ValidationError, expected
 
 
 def noise_amplitude(noise: float, threshold: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """λ·θ in membrane units, rounded to 24 bits (see `_random.uniform24` for why)."""
+    """λ·θ in membrane units, rounded to 24 bits (see `random.uniform24` for why)."""
     return (noise * np.asarray(threshold, np.float64)).astype(np.float32).astype(np.float64)
 
 
@@ -117,12 +117,12 @@ class Random(AsyncSchedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "seed", _random.check_seed("Random", self.seed))
+        object.__setattr__(self, "seed", random.check_seed("Random", self.seed))
 
     def priorities(self, neurons, momenta, thresholds, sample, time_step, forward_step):
-        return _random.uniform53(
-            *_random.words(
-                self.seed, _random.Purpose.SCHEDULE, sample, time_step, forward_step, neurons
+        return random.uniform53(
+            *random.words(
+                self.seed, random.Purpose.SCHEDULE, sample, time_step, forward_step, neurons
             )
         )
 
@@ -156,15 +156,15 @@ class Momentum(AsyncSchedule):
                 expected("Momentum", "noise", "a number in [0, 1e6]", repr(noise))
             )
         object.__setattr__(self, "noise", float(noise))
-        object.__setattr__(self, "seed", _random.check_seed("Momentum", self.seed))
+        object.__setattr__(self, "seed", random.check_seed("Momentum", self.seed))
 
     def priorities(self, neurons, momenta, thresholds, sample, time_step, forward_step):
         key = momenta.astype(np.float64)
         if self.noise:
-            word, _ = _random.words(
-                self.seed, _random.Purpose.SCHEDULE, sample, time_step, forward_step, neurons
+            word, _ = random.words(
+                self.seed, random.Purpose.SCHEDULE, sample, time_step, forward_step, neurons
             )
-            key = key + noise_amplitude(self.noise, thresholds) * _random.uniform24(word)
+            key = key + noise_amplitude(self.noise, thresholds) * random.uniform24(word)
         return key
 
 

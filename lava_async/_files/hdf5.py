@@ -21,10 +21,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from lava_async import _hdf5_heap, _schedule
-from lava_async._dynamics import DECAY_ONE
-from lava_async._graph import INPUT, Connection, Conv, Dense, Graph, OneToOne, Population
-from lava_async._schedule import Schedule
+from lava_async._files import hdf5_heap
+from lava_async._semantics import schedule as schedules
+from lava_async._semantics.dynamics import DECAY_ONE
+from lava_async._semantics.graph import INPUT, Connection, Conv, Dense, Graph, OneToOne, Population
+from lava_async._semantics.schedule import Schedule
 from lava_async.errors import (
     FileFormatError,
     GraphError,
@@ -123,7 +124,7 @@ def read_schedule(file: h5py.File) -> Schedule | None:
         if got != known:
             raise UnsupportedError(_one_line(expected(where, key, known, ascii(got))))
     try:
-        return _schedule.from_dict(settings, SCHEDULE_GROUP)
+        return schedules.from_dict(settings, SCHEDULE_GROUP)
     except ValidationError as error:
         raise FileFormatError(_one_line(f"{file.filename}: {error}")) from error
 
@@ -227,7 +228,7 @@ def _open(path: str) -> h5py.File:
         raise _malformed(path, "file", "a readable file", "no permission to read")
     with _hdf5_errors(path, "file", "an HDF5 file"):
         file = h5py.File(path, "r")
-        if not _hdf5_heap.is_sound(path):
+        if not hdf5_heap.is_sound(path):
             file.close()
             raise _malformed(path, "file", "an undamaged HDF5 file", "a damaged global heap")
         return file
@@ -323,7 +324,7 @@ class _Fields:
             if item.size != 1:
                 raise self.malformed(name, "one name", f"{item.size} values")
             fixed = item.dtype.kind == "S"
-            length = item.dtype.itemsize if fixed else _hdf5_heap.claimed_length(item)
+            length = item.dtype.itemsize if fixed else hdf5_heap.claimed_length(item)
             if length > _MAX_NAME:
                 raise self.malformed(name, "one name", f"a text of length {length}")
             text = np.asarray(item[()]).reshape(-1)[0]

@@ -36,14 +36,14 @@ from lava.magma.runtime.runtime import Runtime
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 from scipy.sparse import spmatrix
 
-from lava_async._interrupts import Interrupts
-from lava_async._lava_children import (
+from lava_async._lava.children import (
     Child,
     Infrastructure,
     Progress,
     ResumableLoihiService,
     describe_waiting,
 )
+from lava_async._lava.interrupts import Interrupts
 from lava_async.errors import ExecutionError, ProcessError, ValidationError, expected
 
 POLL_INTERVAL = 0.05  # seconds between two looks at the processes while waiting

@@ -1,0 +1,1 @@
+"""Files: networks in HDF5, and writing so that no reader ever sees half of one."""

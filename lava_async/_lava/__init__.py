@@ -1,0 +1,1 @@
+"""What Lava gets wrong, worked around in one place."""

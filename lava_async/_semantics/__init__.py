@@ -1,0 +1,1 @@
+"""The execution semantics, in NumPy: networks, schedules, one readable definition."""

@@ -1,0 +1,1 @@
+"""Studies: the recipe, training with checkpoints, comparing ways to train and to run."""

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from lava_async._semantics import random
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
-from lava_async._semantics.schedule import AsyncSchedule, Momentum, Schedule
-from lava_async.errors import ValidationError, expected
+from lava_async._semantics.schedule import Momentum, Schedule, check_stop_after
+from lava_async.errors import ValidationError
 
 BACKENDS = ("reference", "kernel", "lava", "graph")
 
@@ -33,19 +33,15 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
     where = "input"
     array = np.asarray(x)
     if array.dtype.kind not in "buif":
-        raise ValidationError(expected(where, "dtype", "integers", array.dtype))
+        raise ValidationError(where, "dtype", "integers", array.dtype)
     ndim = len(graph.input_shape)
     if array.ndim == ndim + 1:
         array = array[None]
     if array.ndim != ndim + 2 or array.shape[1:-1] != graph.input_shape:
         shape = ", ".join(map(str, graph.input_shape))
-        raise ValidationError(
-            expected(where, "shape", f"(B, {shape}, T) or ({shape}, T)", np.shape(x))
-        )
+        raise ValidationError(where, "shape", f"(B, {shape}, T) or ({shape}, T)", np.shape(x))
     if array.size == 0:
-        raise ValidationError(
-            expected(where, "shape", "at least one sample and time step", np.shape(x))
-        )
+        raise ValidationError(where, "shape", "at least one sample and time step", np.shape(x))
     if array.dtype == np.uint8 and graph.max_input >= 255:
         return array  # no value can be wrong, and looking at all takes as long as a tenth of a run
     with np.errstate(invalid="ignore"):
@@ -57,36 +53,10 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
         good = (array >= 0) & (array <= graph.max_input) & (array == np.floor(array))
         index = tuple(int(i) for i in np.argwhere(~good)[0])
         raise ValidationError(
-            expected(
-                where, f"value at {list(index)}", f"a whole number in 0..{graph.max_input}",
-                array[index],
-            )
+            where, f"value at {list(index)}", f"a whole number in 0..{graph.max_input}",
+            array[index],
         )
     return array.astype(np.uint8 if high <= 255 else np.int32, copy=False)
-
-
-def check_stop_after(schedule: Schedule, stop_after: int | None) -> int | None:
-    """Raise `ValidationError` unless the schedule can stop after ``stop_after``."""
-    if stop_after is None:
-        return None
-    if (
-        isinstance(stop_after, bool)
-        or not isinstance(stop_after, (int, np.integer))
-        or stop_after < 0
-    ):
-        raise ValidationError(
-            expected(
-                type(schedule).__name__, "stop_after", "None or an integer >= 0", repr(stop_after)
-            )
-        )
-    if not isinstance(schedule, AsyncSchedule):
-        raise ValidationError(
-            expected(
-                type(schedule).__name__, "stop_after",
-                "None: layer-synchronized time steps run to their end", stop_after,
-            )
-        )
-    return int(stop_after)
 
 
 def _check_sample_ids(sample_ids: npt.ArrayLike | None, batch: int) -> npt.NDArray[np.int64]:
@@ -95,11 +65,11 @@ def _check_sample_ids(sample_ids: npt.ArrayLike | None, batch: int) -> npt.NDArr
     ids = np.asarray(sample_ids)
     if ids.shape != (batch,) or ids.dtype.kind not in "iu":
         raise ValidationError(
-            expected("simulate", "sample_ids", f"{batch} integers", f"{ids.dtype}{ids.shape}")
+            "simulate", "sample_ids", f"{batch} integers", f"{ids.dtype}{ids.shape}"
         )
     if ids.min() < 0 or ids.max() > random.MAX_INDEX:
         bad = ids[(ids < 0) | (ids > random.MAX_INDEX)][0]
-        raise ValidationError(expected("simulate", "sample_ids", "0 <= id < 2**32", bad))
+        raise ValidationError("simulate", "sample_ids", "0 <= id < 2**32", bad)
     return ids.astype(np.int64)
 
 
@@ -152,25 +122,23 @@ def simulate(
         The run failed after it had started.
     """
     if not isinstance(graph, Graph):
-        raise ValidationError(expected("simulate", "graph", "a Graph", type(graph).__name__))
+        raise ValidationError("simulate", "graph", "a Graph", type(graph).__name__)
     if schedule is None:
         schedule = graph.schedule or Momentum()
     if not isinstance(schedule, Schedule):
         raise ValidationError(
-            expected("simulate", "schedule", "LayerSync, Random or Momentum", repr(schedule))
+            "simulate", "schedule", "LayerSync, Random or Momentum", repr(schedule)
         )
     if backend not in BACKENDS:
-        raise ValidationError(expected("simulate", "backend", f"one of {BACKENDS}", repr(backend)))
+        raise ValidationError("simulate", "backend", f"one of {BACKENDS}", repr(backend))
     if num_threads is not None and (
         isinstance(num_threads, bool) or not isinstance(num_threads, int) or num_threads < 1
     ):
         raise ValidationError(
-            expected("simulate", "num_threads", "None or an integer >= 1", repr(num_threads))
+            "simulate", "num_threads", "None or an integer >= 1", repr(num_threads)
         )
     if progress is not None and not callable(progress):
-        raise ValidationError(
-            expected("simulate", "progress", "None or a callable", repr(progress))
-        )
+        raise ValidationError("simulate", "progress", "None or a callable", repr(progress))
     stop = check_stop_after(schedule, stop_after)
     frames = check_input(graph, x)
     ids = _check_sample_ids(sample_ids, len(frames))

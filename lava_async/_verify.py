@@ -14,7 +14,7 @@ from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
 from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import BACKENDS, simulate
-from lava_async.errors import ExecutionError, ValidationError, expected
+from lava_async.errors import ExecutionError, ValidationError
 
 ARRAYS = ("spikes", "all_spikes", "forward_steps", "synops", "output_steps", "overflows")
 """What two backends must agree on; with `trace` also `TRACES`."""
@@ -101,8 +101,7 @@ def verify(
     names = list(dict.fromkeys(backends))
     if len(names) < 2 or not set(names) <= set(BACKENDS):
         raise ValidationError(
-            expected("verify", "backends", f"two or more of {', '.join(BACKENDS)}",
-                     ", ".join(backends))
+            "verify", "backends", f"two or more of {', '.join(BACKENDS)}", ", ".join(backends)
         )
     right: Record | None = None
     for name in names:
@@ -129,9 +128,7 @@ def first_difference(
         if array in TRACES and (a is None or b is None):
             continue
         if a.shape != b.shape:
-            raise ExecutionError(
-                expected(f"backend {backends[1]}", f"shape of {array}", a.shape, b.shape)
-            )
+            raise ExecutionError(f"backend {backends[1]}", f"shape of {array}", a.shape, b.shape)
         differs |= (a != b).reshape(len(a), -1, a.shape[-1]).any(axis=1)
     if not differs.any():
         return None

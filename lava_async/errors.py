@@ -1,11 +1,56 @@
 """The exceptions of this package.
 
-Messages follow one form: *where*: *what*: expected … (got …).
+Messages have one form, *where*: *what*: expected … (got …), and are put together here only; the
+parts are attributes.
 """
+
+from __future__ import annotations
+
+from typing import TypeVar, overload
+
+_Error = TypeVar("_Error", bound="LavaAsyncError")
 
 
 class LavaAsyncError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Made from the four parts of the message, or from one text where it has no such parts, as
+    with what became of another process.
+
+    Attributes
+    ----------
+    where : object
+        Place, e.g. ``layer 2 (conv)`` of a file, or an argument's function. None, as the
+        others, where the message is one text.
+    what : object
+        What is wrong there.
+    expected, got : object
+        What would be right, and what is there instead.
+    """
+
+    where: object = None
+    what: object = None
+    expected: object = None
+    got: object = None
+
+    @overload
+    def __init__(self, text: str, /) -> None: ...
+    @overload
+    def __init__(self, where: object, what: object, expected: object, got: object, /) -> None: ...
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*parts)  # all of them, so that copies and pickles are whole
+        if len(parts) == 4:
+            self.where, self.what, self.expected, self.got = parts
+
+    def __str__(self) -> str:
+        if len(self.args) != 4:
+            return super().__str__()
+        text = f"{self.where}: {self.what}: expected {self.expected} (got {self.got})"
+        return " ".join(text.splitlines())
+
+    def at(self, where: object, kind: type[_Error]) -> _Error:
+        """The same complaint about another place: an argument of the caller, a file's layer."""
+        return kind(where, self.what, self.expected, self.got)
 
 
 class ValidationError(LavaAsyncError, ValueError):
@@ -34,8 +79,3 @@ class ForwardStepLimitError(ExecutionError):
 
 class ProcessError(ExecutionError):
     """A Lava process model failed, was killed, or stopped answering."""
-
-
-def expected(where: str, what: str, expected: object, got: object) -> str:
-    """The one form of our messages, e.g. ``layer 2 (conv): stride: expected … (got …)``."""
-    return f"{where}: {what}: expected {expected} (got {got})"

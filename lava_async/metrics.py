@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
-from lava_async.errors import ValidationError, expected
+from lava_async.errors import ValidationError
 
 _BLOCK = 1 << 22  # spike counts held at a time when predictions are followed
 
@@ -246,19 +246,17 @@ def _check_labels(record: Record, labels: npt.ArrayLike) -> npt.NDArray[np.int64
     array = np.asarray(labels)
     samples, classes = len(record.spikes), int(np.prod(record.spikes.shape[1:-1]))
     if array.dtype.kind not in "iu":
-        raise ValidationError(expected("labels", "dtype", "integers", array.dtype))
+        raise ValidationError("labels", "dtype", "integers", array.dtype)
     if array.shape != (samples,):
-        raise ValidationError(expected("labels", "shape", (samples,), array.shape))
+        raise ValidationError("labels", "shape", (samples,), array.shape)
     bad = np.flatnonzero((array < 0) | (array >= classes))
     if bad.size:
         place = f"value at [{bad[0]}]"
-        raise ValidationError(expected("labels", place, f"0..{classes - 1}", array[bad[0]]))
+        raise ValidationError("labels", place, f"0..{classes - 1}", array[bad[0]])
     return array.astype(np.int64)
 
 
 def _check_graph(graph: Graph, record: Record) -> None:
     neurons = record.all_spikes.shape[1]
     if neurons != graph.num_neurons:
-        raise ValidationError(
-            expected("record", "neurons", f"{graph.num_neurons}, as in the graph", neurons)
-        )
+        raise ValidationError("record", "neurons", f"{graph.num_neurons}, as in the graph", neurons)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from lava_async._files.atomic import atomic_path
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
-from lava_async.errors import ValidationError, expected
+from lava_async.errors import ValidationError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def accuracy_figure(
         If there is no curve.
     """
     if not curves:
-        raise ValidationError(expected("accuracy_figure", "curves", "at least one", 0))
+        raise ValidationError("accuracy_figure", "curves", "at least one", 0)
     figure, axes = _figure((6.4, 4.0), title)
     for i, (name, (steps, accuracy)) in enumerate(curves.items()):
         axes.step(
@@ -87,7 +87,7 @@ def spikes_per_population_figure(
     populations = list(dict.fromkeys(p for bars in spikes.values() for p, _ in bars))
     if not populations:
         raise ValidationError(
-            expected("spikes_per_population_figure", "spikes", "at least one population", 0)
+            "spikes_per_population_figure", "spikes", "at least one population", 0
         )
     inches = max(6.4, 1.0 + len(populations) * max(1.2, 0.5 * len(spikes)))
     figure, axes = _figure((inches, 4.0), title)
@@ -134,12 +134,12 @@ def raster_figure(
     """
     where = "raster_figure"
     if record.fired_at is None:
-        raise ValidationError(expected(where, "record", "one of a run with trace=True", "none"))
+        raise ValidationError(where, "record", "one of a run with trace=True", "none")
     samples, neurons, steps = record.fired_at.shape
     if neurons != graph.num_neurons:
-        raise ValidationError(expected(where, "neurons", graph.num_neurons, neurons))
+        raise ValidationError(where, "neurons", graph.num_neurons, neurons)
     if not 0 <= sample < samples:
-        raise ValidationError(expected(where, "sample", f"0..{samples - 1}", sample))
+        raise ValidationError(where, "sample", f"0..{samples - 1}", sample)
 
     # A time step holds its evaluations 0..forward steps, one apart, each release in between.
     start = np.concatenate([[0], np.cumsum(record.forward_steps[sample] + 1)])
@@ -197,7 +197,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     formats = figure.canvas.get_supported_filetypes()
     if suffix not in formats:
         raise ValidationError(
-            expected(str(path), "format", f"one of {', '.join(sorted(formats))}", repr(suffix))
+            str(path), "format", f"one of {', '.join(sorted(formats))}", repr(suffix)
         )
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=200)

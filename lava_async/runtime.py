@@ -21,7 +21,7 @@ from lava.magma.core.run_configs import RunConfig
 
 from lava_async._lava.compile import compile_network
 from lava_async._lava.supervised import SupervisedRuntime
-from lava_async.errors import ExecutionError, ProcessError, ValidationError, expected
+from lava_async.errors import ExecutionError, ProcessError, ValidationError
 
 __all__ = ["ProcessError", "Runner"]
 
@@ -60,17 +60,11 @@ class Runner:
         self, process: AbstractProcess, run_cfg: RunConfig, timeout: float | None = None
     ) -> None:
         if not isinstance(process, AbstractProcess):
-            raise ValidationError(
-                expected("Runner", "process", "a Lava process", type(process).__name__)
-            )
+            raise ValidationError("Runner", "process", "a Lava process", type(process).__name__)
         if not isinstance(run_cfg, RunConfig):
-            raise ValidationError(
-                expected("Runner", "run_cfg", "a RunConfig", type(run_cfg).__name__)
-            )
+            raise ValidationError("Runner", "run_cfg", "a RunConfig", type(run_cfg).__name__)
         if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
-            raise ValidationError(
-                expected("Runner", "timeout", "None or seconds > 0", repr(timeout))
-            )
+            raise ValidationError("Runner", "timeout", "None or seconds > 0", repr(timeout))
         self._process = process
         self._run_cfg = run_cfg
         self._timeout = timeout
@@ -112,9 +106,7 @@ class Runner:
             or not isinstance(num_steps, (int, np.integer))
             or num_steps < 1
         ):
-            raise ValidationError(
-                expected("Runner", "num_steps", "None or an integer >= 1", repr(num_steps))
-            )
+            raise ValidationError("Runner", "num_steps", "None or an integer >= 1", repr(num_steps))
         else:
             self._running.start(RunSteps(int(num_steps)))
 
@@ -125,7 +117,7 @@ class Runner:
     @property
     def _running(self) -> SupervisedRuntime:
         if self._runtime is None:
-            raise ExecutionError(expected("Runner", "state", "inside a with block", "outside"))
+            raise ExecutionError("Runner", "state", "inside a with block", "outside")
         return self._runtime
 
     def _stop(self) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import lava_async as la
-from lava_async._cli import _data, main
+from lava_async._cli import main
 from lava_async._files.hdf5 import load
+from lava_async.study import data
 
 torch = pytest.importorskip("torch")
 
@@ -22,7 +23,7 @@ TRAINED = ("metrics.json", "network.net", "network.pt")
 @pytest.fixture(scope="module")
 def digits():
     """A few samples of each split."""
-    splits = [_data.load_split(_data.DataName.digits, train) for train in (True, False)]
+    splits = [data.load_split("digits", train) for train in (True, False)]
     return [(x[:48], labels[:48]) for x, labels in splits]
 
 

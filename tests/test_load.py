@@ -12,7 +12,8 @@ import net_files
 from corrupt_kinds import valid_layers
 from lava_async._files.atomic import atomic_path
 from lava_async._files.hdf5 import load, read_schedule, write_schedule
-from lava_async._semantics.graph import INPUT, Conv, Dense, Graph, OneToOne
+from lava_async._semantics.connections import INPUT, Conv, Dense, OneToOne
+from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import LayerSync, Momentum, Random
 from lava_async.errors import FileFormatError, UnsupportedError, ValidationError
 from lava_dl_files import NETX

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lava_async import metrics
-from lava_async._semantics.graph import Dense, Graph, Population
+from lava_async._semantics.connections import Dense
+from lava_async._semantics.graph import Graph, Population
 from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
 

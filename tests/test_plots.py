@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from lava_async import plots
-from lava_async._semantics.graph import Dense, Graph, Population
+from lava_async._semantics.connections import Dense
+from lava_async._semantics.graph import Graph, Population
 from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
 

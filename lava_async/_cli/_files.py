@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from lava_async._semantics.graph import Graph
 from lava_async._simulate import check_input
-from lava_async.errors import FileFormatError, ValidationError, expected
+from lava_async.errors import FileFormatError, ValidationError
 
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -36,28 +36,22 @@ def read_array(path: Path) -> npt.NDArray[Any]:
     """
     where = str(path)
     if not path.exists():
-        raise FileFormatError(expected(where, "input", "an existing .npy file", "no such file"))
+        raise FileFormatError(where, "input", "an existing .npy file", "no such file")
     # A pipe or a device could keep us waiting for ever.
     if not stat.S_ISREG(path.stat().st_mode):
-        raise FileFormatError(expected(where, "input", "a regular .npy file", "something else"))
+        raise FileFormatError(where, "input", "a regular .npy file", "something else")
     with path.open("rb") as file:
         shape, dtype = _read_header(where, file)
         if dtype.hasobject or dtype.kind not in "biuf":
-            raise FileFormatError(
-                expected(where, "dtype", "integers, booleans or floats", _brief(dtype))
-            )
+            raise FileFormatError(where, "dtype", "integers, booleans or floats", _brief(dtype))
         count = 1
         for n in shape:  # Python's integers: a header may claim more than 64 bits hold
             count *= n
         if min(shape, default=1) < 0 or count == 0:
-            raise FileFormatError(
-                expected(where, "shape", "at least one in every dimension", _brief(shape))
-            )
+            raise FileFormatError(where, "shape", "at least one in every dimension", _brief(shape))
         size = os.fstat(file.fileno()).st_size - file.tell()
         if size != count * dtype.itemsize:
-            raise FileFormatError(
-                expected(where, "bytes of data", _brief(count * dtype.itemsize), size)
-            )
+            raise FileFormatError(where, "bytes of data", _brief(count * dtype.itemsize), size)
         file.seek(0)
         return np.lib.format.read_array(file, allow_pickle=False)
 
@@ -74,7 +68,7 @@ def read_input(path: Path, graph: Graph) -> npt.NDArray[np.integer]:
     try:
         return check_input(graph, array)
     except ValidationError as error:
-        raise ValidationError(f"{path}: {error}") from error
+        raise error.at(f"{path}: {error.where}", ValidationError) from error
 
 
 def _read_header(where: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -82,10 +76,10 @@ def _read_header(where: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype
         version = np.lib.format.read_magic(file)
     except ValueError:
         raise FileFormatError(
-            expected(where, "file format", "NumPy's .npy", "another or an empty file")
+            where, "file format", "NumPy's .npy", "another or an empty file"
         ) from None
     if version not in _HEADERS:
-        raise FileFormatError(expected(where, ".npy version", "1.0 or 2.0", version))
+        raise FileFormatError(where, ".npy version", "1.0 or 2.0", version)
     try:
         shape, _, dtype = _HEADERS[version](file)
         return shape, dtype
@@ -93,7 +87,7 @@ def _read_header(where: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype
     except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError,
             MemoryError, KeyError) as error:
         raise FileFormatError(
-            expected(where, ".npy header", "shape, dtype and order", _brief(error))
+            where, ".npy header", "shape, dtype and order", _brief(error)
         ) from None
 
 
@@ -116,16 +110,16 @@ def check_output(path: Path, force: bool = False, inputs: tuple[Path, ...] = ())
     where = f"output {path}"
     folder = path.parent
     if not folder.is_dir():
-        raise ValidationError(expected(where, "folder", "an existing folder", folder))
+        raise ValidationError(where, "folder", "an existing folder", folder)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValidationError(expected(where, "folder", "a writable folder", folder))
+        raise ValidationError(where, "folder", "a writable folder", folder)
     if not os.path.lexists(path):
         return
     if not path.is_file():
-        raise ValidationError(expected(where, "path", "a file", "something else at this place"))
+        raise ValidationError(where, "path", "a file", "something else at this place")
     if any(other.exists() and path.samefile(other) for other in inputs):
-        raise ValidationError(expected(where, "file", "another than the input files", path))
+        raise ValidationError(where, "file", "another than the input files", path)
     if not force:
         raise ValidationError(
-            expected(where, "file", "a new file, or --force", "an existing one; left as it is")
+            where, "file", "a new file, or --force", "an existing one; left as it is"
         )

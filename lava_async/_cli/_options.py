@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,24 +12,21 @@ import typer
 from lava_async._files.hdf5 import load
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import SCHEDULES, Momentum, Schedule
-from lava_async.errors import ValidationError, expected
+from lava_async._simulate import BACKENDS
+from lava_async.datasets import registry
+from lava_async.errors import ValidationError
 
 
-class ScheduleName(str, enum.Enum):
-    """Names of the schedules, as files record them."""
+def _one_of(names: Iterable[str]) -> dict[str, Any]:
+    """Options of `typer.Option` for one of some names."""
+    known = list(names)
 
-    layer = "layer"
-    random = "random"
-    momentum = "momentum"
+    def parse(name: str) -> str:
+        if name not in known:
+            raise typer.BadParameter(f"expected one of {', '.join(known)} (got {name!r})")
+        return name
 
-
-class BackendName(str, enum.Enum):
-    """Names of the backends of `simulate`."""
-
-    reference = "reference"
-    kernel = "kernel"
-    lava = "lava"
-    graph = "graph"
+    return {"parser": parse, "metavar": f"[{'|'.join(known)}]"}
 
 
 NetArgument = Annotated[
@@ -43,8 +40,13 @@ InputArgument = Annotated[
     ),
 ]
 ScheduleOption = Annotated[
-    ScheduleName | None,
-    typer.Option("--schedule", help="Order in which spikes are released.", show_default=False),
+    str | None,
+    typer.Option(
+        "--schedule",
+        **_one_of(SCHEDULES),
+        help="Order in which spikes are released.",
+        show_default=False,
+    ),
 ]
 GroupSizeOption = Annotated[
     int | None,
@@ -75,7 +77,18 @@ SeedOption = Annotated[
     typer.Option("--seed", metavar="S", help="Seed of the schedule.", show_default=False),
 ]
 BackendOption = Annotated[
-    BackendName, typer.Option("--backend", help="What executes the network.")
+    str,
+    typer.Option(
+        "--backend", **_one_of(BACKENDS), help="What executes the network."
+    ),
+]
+DataOption = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        **_one_of(registry.NAMES),
+        help="Data set; digits comes with the package.",
+    ),
 ]
 InputShapeOption = Annotated[
     str | None,
@@ -100,14 +113,14 @@ def load_network(path: Path, input_shape: str | None = None) -> Graph:
         shape = tuple(int(n) for n in input_shape.split(","))
     except ValueError:
         raise ValidationError(
-            expected("--input-shape", "value", "integers such as 2,34,34", input_shape)
+            "--input-shape", "value", "integers such as 2,34,34", input_shape
         ) from None
     return load(path, shape)
 
 
 def choose_schedule(
     recorded: Schedule | None,
-    name: ScheduleName | None = None,
+    name: str | None = None,
     group_size: int | None = None,
     noise: float | None = None,
     seed: int | None = None,
@@ -119,15 +132,13 @@ def choose_schedule(
     """
     base = recorded or Momentum()
     settings: dict[str, Any] = dataclasses.asdict(base)
-    cls = SCHEDULES[name.value] if name else type(base)
+    cls = SCHEDULES[name] if name else type(base)
     given = {"group_size": group_size, "noise": noise, "seed": seed}
     given = {key: value for key, value in given.items() if value is not None}
     fields = {f.name for f in dataclasses.fields(cls)}
     for key, value in given.items():
         if key not in fields:
-            raise ValidationError(
-                expected(f"--{key}", "option", f"none for the {cls.name} schedule", value)
-            )
+            raise ValidationError(f"--{key}", "option", f"none for the {cls.name} schedule", value)
     settings = {key: value for key, value in settings.items() if key in fields}
     schedule = cls(**{**settings, **given})
 

@@ -9,7 +9,8 @@ import typer
 
 from lava_async._cli import _options as options
 from lava_async._cli._console import print_json, print_table, progress, quiet
-from lava_async._cli.train import DEFAULT_EPOCHS, results_folder
+from lava_async._cli.train import DEFAULT_EPOCHS
+from lava_async.study.folders import results_folder
 
 DEFAULT_FOLDER = "lava-async-demo"
 

@@ -6,19 +6,19 @@ import dataclasses
 
 from lava_async._cli import _options as options
 from lava_async._cli._console import note, print_json
-from lava_async._cli._data import DataName, DataOption, fit_to, load_split
 from lava_async._cli.run import simulate_with_bar
+from lava_async.study.data import fit_to, load_split
 
 
 def evaluate(
     net: options.NetArgument,
-    data: DataOption = DataName.digits,
+    data: options.DataOption = "digits",
     schedule: options.ScheduleOption = None,
     group_size: options.GroupSizeOption = None,
     noise: options.NoiseOption = None,
     stop_after: options.StopAfterOption = None,
     seed: options.SeedOption = None,
-    backend: options.BackendOption = options.BackendName.kernel,
+    backend: options.BackendOption = "kernel",
     input_shape: options.InputShapeOption = None,
     json: options.JsonOption = False,
 ) -> None:
@@ -37,15 +37,15 @@ def evaluate(
     chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
     x, labels = load_split(data, train=False)
     x = fit_to(graph, x, labels, str(net))
-    record = simulate_with_bar(graph, x, chosen, backend=backend.value, stop_after=stop_after)
+    record = simulate_with_bar(graph, x, chosen, backend=backend, stop_after=stop_after)
     result = metrics.evaluate(graph, record, labels)
     note(f"schedule: {source}")
     if json:
         print_json(
             {
                 "network": str(net),
-                "data": data.value,
-                "backend": backend.value,
+                "data": data,
+                "backend": backend,
                 "schedule": chosen.to_dict(),
                 "stop_after": stop_after,
                 **dataclasses.asdict(result),

@@ -30,7 +30,7 @@ def run(
     noise: options.NoiseOption = None,
     stop_after: options.StopAfterOption = None,
     seed: options.SeedOption = None,
-    backend: options.BackendOption = options.BackendName.kernel,
+    backend: options.BackendOption = "kernel",
     force: options.ForceOption = False,
     input_shape: options.InputShapeOption = None,
     json: options.JsonOption = False,
@@ -51,14 +51,14 @@ def run(
     graph = options.load_network(net, input_shape)
     x = read_input(input_file, graph)
     chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
-    record = simulate_with_bar(graph, x, chosen, backend=backend.value, stop_after=stop_after)
+    record = simulate_with_bar(graph, x, chosen, backend=backend, stop_after=stop_after)
     with atomic_path(out) as path, path.open("wb") as file:
         np.savez_compressed(file, **{name: getattr(record, name) for name in ARRAYS})
     note(f"schedule: {source}")
     summary = _summarise(record)
     if json:
         settings = {"schedule": chosen.to_dict(), "stop_after": stop_after}
-        print_json({"out": str(out), "backend": backend.value, **settings, **summary})
+        print_json({"out": str(out), "backend": backend, **settings, **summary})
     else:
         samples, steps = summary["samples"], summary["time_steps"]
         print(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +10,9 @@ import typer
 
 from lava_async._cli import _options as options
 from lava_async._cli._console import note, print_json, progress, quiet
-from lava_async._cli._data import DataName, DataOption
-from lava_async._semantics.schedule import Schedule
-from lava_async.errors import ValidationError, expected
+from lava_async._semantics.schedule import LayerSync, Momentum, Schedule
+from lava_async.errors import ValidationError
+from lava_async.study.folders import results_folder
 
 if TYPE_CHECKING:
     from lava_async.study.training import Settings
@@ -62,7 +60,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    data: DataOption = DataName.digits,
+    data: options.DataOption = "digits",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in FOLDER.")
     ] = False,
@@ -88,16 +86,16 @@ def train(
             training = study.Training.resume(out)
             given = {
                 "method": method and method.value,
-                "scheduler": schedule and schedule.value,
+                "scheduler": schedule,
                 "group_size": group_size,
                 "noise": noise,
                 "seed": seed,
-                "data": data.value,
+                "data": data,
             }
             _check_agreement(out, training.settings, given)
         else:
             chosen = _choose_schedule(method, schedule, group_size, noise, seed)
-            settings = study.Settings(data.value, chosen, 0 if seed is None else seed)
+            settings = study.Settings(data, chosen, 0 if seed is None else seed)
             training = study.Training(settings)
         left = max(epochs - training.epoch, 0)
         with progress(f"{training.settings.method}: starting", left) as advance:
@@ -113,21 +111,18 @@ def train(
 
 def _choose_schedule(
     method: Method | None,
-    name: options.ScheduleName | None,
+    name: str | None,
     group_size: int | None,
     noise: float | None,
     seed: int | None,
 ) -> Schedule:
-    layer = options.ScheduleName.layer
     if name is None:
-        name = layer if method is Method.layered else options.ScheduleName.momentum
-    if method is not None and (method is Method.layered) != (name is layer):
+        name = LayerSync.name if method is Method.layered else Momentum.name
+    if method is not None and (method is Method.layered) != (name == LayerSync.name):
         wanted = "layer" if method is Method.layered else "random or momentum"
-        raise ValidationError(
-            expected("--schedule", f"schedule for {method.value} training", wanted, name.value)
-        )
+        raise ValidationError("--schedule", f"schedule for {method.value} training", wanted, name)
     # The layered schedule draws nothing; the seed is for weights and order all the same.
-    drawn = None if name is layer else seed
+    drawn = None if name == LayerSync.name else seed
     return options.choose_schedule(None, name, group_size, noise, drawn)[0]
 
 
@@ -137,39 +132,6 @@ def _check_agreement(folder: Path, settings: Settings, given: dict[str, Any]) ->
     for name, value in given.items():
         if value is not None and value != recorded.get(name):
             raise ValidationError(
-                expected(
-                    f"{folder}: --resume", name.replace("_", "-"),
-                    f"{recorded.get(name)}, as in the checkpoint", value,
-                )
+                f"{folder}: --resume", name.replace("_", "-"),
+                f"{recorded.get(name)}, as in the checkpoint", value,
             )
-
-
-@contextlib.contextmanager
-def results_folder(path: Path, resume: bool = False) -> Iterator[None]:
-    """A folder for results that holds nothing yet; removed again if nothing was written.
-
-    Raises
-    ------
-    ValidationError
-        The folder cannot be made, or there is something in it (without ``resume``).
-    """
-    where = f"output {path}"
-    if path.exists() and not path.is_dir():
-        raise ValidationError(expected(where, "path", "a folder", "a file"))
-    if not path.absolute().parent.is_dir():
-        raise ValidationError(expected(where, "folder", "an existing folder", path.parent))
-    if resume and not path.exists():
-        raise ValidationError(expected(where, "folder to resume", "an existing folder", "none"))
-    existed = path.exists()
-    if existed and not resume and any(path.iterdir()):
-        raise ValidationError(
-            expected(where, "folder", "a new or empty folder", "one with files; left as it is")
-        )
-    path.mkdir(exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        if not existed:
-            with contextlib.suppress(OSError):  # not empty: a checkpoint is worth keeping
-                path.rmdir()
-        raise

@@ -11,10 +11,11 @@ from lava_async._cli import _options as options
 from lava_async._cli._console import note, print_json
 from lava_async._cli._files import read_input
 from lava_async._cli.run import simulate_with_bar
+from lava_async._simulate import BACKENDS
 from lava_async._verify import ARRAYS
 from lava_async._verify import verify as compare
 
-DEFAULT_BACKENDS = "reference,kernel,lava,graph"
+DEFAULT_BACKENDS = ",".join(BACKENDS)
 
 
 def verify(

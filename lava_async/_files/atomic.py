@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from lava_async.errors import ValidationError, expected
+from lava_async.errors import ValidationError
 
 
 @contextlib.contextmanager
@@ -25,11 +25,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     folder = target.parent
     if not folder.is_dir():
-        raise ValidationError(expected(str(target), "folder", "an existing folder", folder))
+        raise ValidationError(str(target), "folder", "an existing folder", folder)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValidationError(expected(str(target), "folder", "a writable folder", folder))
+        raise ValidationError(str(target), "folder", "a writable folder", folder)
     if target.is_dir():
-        raise ValidationError(expected(str(target), "path", "a file", "a folder"))
+        raise ValidationError(str(target), "path", "a file", "a folder")
     # The suffix stays last: np.savez and matplotlib choose by it.
     name = f".{target.stem[:32]}.{secrets.token_hex(4)}{target.suffix}"
     temporary = target.with_name(name)

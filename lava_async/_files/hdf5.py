@@ -23,8 +23,9 @@ import numpy.typing as npt
 
 from lava_async._files import hdf5_heap
 from lava_async._semantics import schedule as schedules
+from lava_async._semantics.connections import INPUT, Connection, Conv, Dense, OneToOne
 from lava_async._semantics.dynamics import DECAY_ONE
-from lava_async._semantics.graph import INPUT, Connection, Conv, Dense, Graph, OneToOne, Population
+from lava_async._semantics.graph import Graph, Population
 from lava_async._semantics.schedule import Schedule
 from lava_async.errors import (
     FileFormatError,
@@ -32,7 +33,6 @@ from lava_async.errors import (
     LavaAsyncError,
     UnsupportedError,
     ValidationError,
-    expected,
 )
 
 SCHEDULE_GROUP = "lava_async"
@@ -85,13 +85,13 @@ def load(path: str | os.PathLike[str], input_shape: Sequence[int] | None = None)
     with _open(name) as file:
         recorded = _recorded_input_shape(file)
         if given is not None and recorded is not None and given != recorded:
-            raise _malformed(name, "input_shape", f"{recorded}, as the file records", given)
+            raise FileFormatError(name, "input_shape", f"{recorded}, as the file records", given)
         given = given or recorded
         network = _Network(shape=given, input_shape=given)
         for layer in _layers(name, file):
             _READERS[layer.type](layer, network)
         if network.input_shape is None or not network.populations:
-            raise _malformed(name, "layer", "a layer with neurons", "none")
+            raise FileFormatError(name, "layer", "a layer with neurons", "none")
         with _graph_errors(name):
             return Graph(
                 input_shape=network.input_shape,
@@ -119,14 +119,14 @@ def read_schedule(file: h5py.File) -> Schedule | None:
         settings = {key: _attribute(where, attributes, key) for key in attributes}
     for key, known in {"format_version": FORMAT_VERSION, **RULES}.items():
         if key not in settings:
-            raise _malformed(where, key, known, "nothing")
+            raise FileFormatError(where, key, known, "nothing")
         got = settings.pop(key)
         if got != known:
-            raise UnsupportedError(_one_line(expected(where, key, known, ascii(got))))
+            raise UnsupportedError(where, key, known, ascii(got))
     try:
         return schedules.from_dict(settings, SCHEDULE_GROUP)
     except ValidationError as error:
-        raise FileFormatError(_one_line(f"{file.filename}: {error}")) from error
+        raise error.at(f"{file.filename}: {error.where}", FileFormatError) from error
 
 
 def _recorded_input_shape(file: h5py.File) -> tuple[int, ...] | None:
@@ -142,10 +142,10 @@ def _recorded_input_shape(file: h5py.File) -> tuple[int, ...] | None:
             or dataset.dtype.kind not in "iu"
             or dataset.shape not in ((1,), (3,))
         ):
-            raise _malformed(where, INPUT_SHAPE, wanted, dataset)
+            raise FileFormatError(where, INPUT_SHAPE, wanted, dataset)
         shape = tuple(int(n) for n in dataset[()])
     if min(shape) < 1:
-        raise _malformed(where, INPUT_SHAPE, wanted, shape)
+        raise FileFormatError(where, INPUT_SHAPE, wanted, shape)
     return shape
 
 
@@ -169,12 +169,8 @@ def write_schedule(
 # Messages
 
 
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
-
-
-def _malformed(where: str, what: str, wanted: object, got: object) -> FileFormatError:
-    return FileFormatError(_one_line(expected(where, what, wanted, got)))
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 @contextlib.contextmanager
@@ -189,7 +185,7 @@ def _hdf5_errors(where: str, what: str, wanted: str) -> Iterator[None]:
     except LavaAsyncError:
         raise
     except Exception as error:
-        raise _malformed(where, what, wanted, error) from error
+        raise FileFormatError(where, what, wanted, _one_line(error)) from error
 
 
 @contextlib.contextmanager
@@ -198,8 +194,7 @@ def _graph_errors(where: str) -> Iterator[None]:
     try:
         yield
     except GraphError as error:
-        _, _, complaint = str(error).partition(": ")
-        raise FileFormatError(_one_line(f"{where}: {complaint}")) from error
+        raise error.at(where, FileFormatError) from error
 
 
 # Files, groups and fields
@@ -208,9 +203,7 @@ def _graph_errors(where: str) -> Iterator[None]:
 def _check_input_shape(shape: Sequence[int]) -> tuple[int, ...]:
     sizes = np.asarray(shape).reshape(-1)
     if sizes.dtype.kind not in "iu" or sizes.size not in (1, 3) or sizes.min() < 1:
-        raise ValidationError(
-            expected("load", "input_shape", "(C,) or (C, H, W), integers >= 1", shape)
-        )
+        raise ValidationError("load", "input_shape", "(C,) or (C, H, W), integers >= 1", shape)
     return tuple(sizes.tolist())
 
 
@@ -220,17 +213,17 @@ def _open(path: str) -> h5py.File:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise _malformed(path, "file", "an HDF5 file", reason) from error
+        raise FileFormatError(path, "file", "an HDF5 file", reason) from error
     if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
         kind = "a directory" if stat.S_ISDIR(mode) else "a device or pipe"
-        raise _malformed(path, "file", "an HDF5 file", kind)
+        raise FileFormatError(path, "file", "an HDF5 file", kind)
     if not os.access(path, os.R_OK):
-        raise _malformed(path, "file", "a readable file", "no permission to read")
+        raise FileFormatError(path, "file", "a readable file", "no permission to read")
     with _hdf5_errors(path, "file", "an HDF5 file"):
         file = h5py.File(path, "r")
         if not hdf5_heap.is_sound(path):
             file.close()
-            raise _malformed(path, "file", "an undamaged HDF5 file", "a damaged global heap")
+            raise FileFormatError(path, "file", "an undamaged HDF5 file", "a damaged global heap")
         return file
 
 
@@ -250,7 +243,7 @@ def _attribute(
     stored = attributes.get_id(name)
     if stored.shape != () or not (_is_number(stored.dtype) or _is_text(stored.dtype)):
         got = f"dtype {stored.dtype}, shape {stored.shape}"
-        raise _malformed(where, name, "one number or text", got)
+        raise FileFormatError(where, name, "one number or text", got)
     value: Any = attributes[name]
     if isinstance(value, bytes):
         return value.decode("ascii", "replace")
@@ -266,10 +259,10 @@ class _Fields:
     prefix: str = ""
 
     def malformed(self, name: str, wanted: object, got: object) -> FileFormatError:
-        return _malformed(self.where, self.prefix + name, wanted, got)
+        return FileFormatError(self.where, self.prefix + name, wanted, got)
 
     def unsupported(self, name: str, wanted: object, got: object) -> UnsupportedError:
-        return UnsupportedError(_one_line(expected(self.where, self.prefix + name, wanted, got)))
+        return UnsupportedError(self.where, self.prefix + name, wanted, got)
 
     def _reading(self, name: str) -> contextlib.AbstractContextManager[None]:
         return _hdf5_errors(self.where, self.prefix + name, "a readable field")
@@ -398,11 +391,11 @@ def _layers(path: str, file: h5py.File) -> Iterator[_Layer]:
     root = _Fields(path, file).below("layer")
     names = root.names()
     if not names:
-        raise _malformed(path, "layer", "at least one layer", "none")
+        raise FileFormatError(path, "layer", "at least one layer", "none")
     for index in range(len(names)):
         if str(index) not in names:
             got = ascii(names)[:80]
-            raise _malformed(path, "layer", f"layers 0 to {len(names) - 1}", got)
+            raise FileFormatError(path, "layer", f"layers 0 to {len(names) - 1}", got)
     for index in range(len(names)):
         where = f"{path}: layer {index}"
         kind = _Fields(where, root.below(str(index)).group).text("type")

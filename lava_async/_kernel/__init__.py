@@ -1,4 +1,4 @@
-"""Compiled, event-driven execution (Numba). Equal to `_reference`, bit for bit.
+"""Compiled, event-driven execution (Numba). Equal to `_semantics.reference`, bit for bit.
 
 Cost grows with spikes × fan-out: a released spike walks its own synapses, convolutions are
 walked tap by tap, and only neurons that received a current are evaluated. Once per time

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics import random
-from lava_async._semantics.graph import INPUT, Connection, Conv, Dense, Graph, OneToOne
+from lava_async._semantics.connections import INPUT, Connection, Conv, Dense, OneToOne
+from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import (
     AsyncSchedule,
     Momentum,

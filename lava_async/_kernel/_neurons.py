@@ -1,6 +1,6 @@
 """Neurons: decay, integrate, fire.
 
-The arithmetic of `_dynamics` in 32 bits, eight neurons to a vector register. State has 24
+The arithmetic of `dynamics` in 32 bits, eight neurons to a vector register. State has 24
 bits, biases 19; only sums of weights need more, see `_SUM_MAX`. The loops over a population
 become vector code: they have no branch, they mark who fires instead of firing, and their
 indices are unsigned, because one that might be negative would be checked in each turn.

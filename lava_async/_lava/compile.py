@@ -18,7 +18,7 @@ from lava.magma.core.process.process import AbstractProcess, LogConfig, ProcessS
 from lava.magma.core.process.variable import VarServer
 from lava.magma.core.run_configs import RunConfig
 
-from lava_async.errors import ExecutionError, expected
+from lava_async.errors import ExecutionError
 
 
 def compile_network(process: AbstractProcess, run_cfg: RunConfig) -> Executable:
@@ -36,8 +36,7 @@ def compile_network(process: AbstractProcess, run_cfg: RunConfig) -> Executable:
     for member in processes:
         if member.is_compiled:
             raise ExecutionError(
-                expected("Runner", "process", "one that has not run: Lava compiles it only once",
-                         member.name)
+                "Runner", "process", "one that has not run: Lava compiles it only once", member.name
             )
     servers = ProcessServer(), VarServer()
     first_ids = [server._next_id for server in servers]

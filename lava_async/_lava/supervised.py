@@ -11,9 +11,9 @@ Lava 0.10 is archived, so what it gets wrong is mended here, by overriding:
   `Var.set`, ends in a message too few or too many.
 - A program that does not stop its network never ends.
 - Channels live in named shared memory, served by one more process, and both outlive a crash.
-  See `_lava_channels` for ours, which leave nothing to clean up.
+  See `channels` for ours, which leave nothing to clean up.
 
-What it gets wrong before anything runs is mended in `_lava_compile`.
+What it gets wrong before anything runs is mended in `compile`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from lava_async._lava.children import (
     describe_waiting,
 )
 from lava_async._lava.interrupts import Interrupts
-from lava_async.errors import ExecutionError, ProcessError, ValidationError, expected
+from lava_async.errors import ExecutionError, ProcessError, ValidationError
 
 POLL_INTERVAL = 0.05  # seconds between two looks at the processes while waiting
 STOP_TIMEOUT = 5.0  # seconds that processes have to pause after Ctrl-C, or to end by themselves
@@ -215,11 +215,9 @@ class SupervisedRuntime(Runtime):
                 value = whole
             # Values left over would be taken for requests.
             if value.size != math.prod(var.shape):
-                raise ValidationError(
-                    expected("Var.set", var.name, f"shape {var.shape}", value.shape)
-                )
+                raise ValidationError("Var.set", var.name, f"shape {var.shape}", value.shape)
             if value.dtype.kind not in "buif":
-                raise ValidationError(expected("Var.set", var.name, "numbers", value.dtype))
+                raise ValidationError("Var.set", var.name, "numbers", value.dtype)
         with self._exchange():
             super().set_var(var_id, value)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lava_async._semantics import random
 from lava_async._semantics.random import Purpose
-from lava_async.errors import ValidationError, expected
+from lava_async.errors import ValidationError
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Dropout:
         for name in ("input", "spike", "refractory"):
             p = getattr(self, name)
             if not 0 <= p < 1:
-                raise ValidationError(expected("Dropout", name, "0 <= p < 1", p))
+                raise ValidationError("Dropout", name, "0 <= p < 1", p)
         object.__setattr__(self, "seed", random.check_seed("Dropout", self.seed))
 
     def _draw(self, p, purpose, sample, time_step, forward_step, index) -> npt.NDArray[np.bool_]:

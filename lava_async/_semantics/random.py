@@ -24,7 +24,7 @@ import enum
 import numpy as np
 import numpy.typing as npt
 
-from lava_async.errors import ValidationError, expected
+from lava_async.errors import ValidationError
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
@@ -104,7 +104,7 @@ def uniform53(word0, word1):
 
 def check_seed(where: str, seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise ValidationError(expected(where, "seed", "an integer", repr(seed)))
+        raise ValidationError(where, "seed", "an integer", repr(seed))
     if not 0 <= int(seed) <= MAX_SEED:
-        raise ValidationError(expected(where, "seed", "0 <= seed < 2**64", seed))
+        raise ValidationError(where, "seed", "0 <= seed < 2**64", seed)
     return int(seed)

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.connections import INPUT, Connection
 from lava_async._semantics.dropout import Dropout
-from lava_async._semantics.graph import INPUT, Connection, Graph
+from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
 from lava_async._semantics.schedule import AsyncSchedule, Schedule
-from lava_async.errors import ForwardStepLimitError, expected
+from lava_async.errors import ForwardStepLimitError
 
 Ints = npt.NDArray[np.int64]
 
@@ -177,12 +178,8 @@ def _async_time_step(
             return step
         if max_forward_steps is not None and k >= max_forward_steps:
             raise ForwardStepLimitError(
-                expected(
-                    f"sample {sample.index}, time step {time_step}",
-                    "forward steps",
-                    f"rest within {max_forward_steps}",
-                    f"{len(pool)} spikes still waiting",
-                )
+                f"sample {sample.index}, time step {time_step}", "forward steps",
+                f"rest within {max_forward_steps}", f"{len(pool)} spikes still waiting",
             )
 
         chosen = pool[

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._semantics import random
-from lava_async.errors import ValidationError, expected
+from lava_async.errors import ValidationError
 
 
 def noise_amplitude(noise: float, threshold: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -39,9 +39,7 @@ class Schedule(abc.ABC):
     def __post_init__(self) -> None:
         size = self.group_size
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValidationError(
-                expected(type(self).__name__, "group_size", "an integer >= 1", repr(size))
-            )
+            raise ValidationError(type(self).__name__, "group_size", "an integer >= 1", repr(size))
         object.__setattr__(self, "group_size", int(size))
 
     def to_dict(self) -> dict[str, Any]:
@@ -152,9 +150,7 @@ class Momentum(AsyncSchedule):
             or not isinstance(noise, (int, float, np.integer, np.floating))
             or not 0 <= noise <= 1e6
         ):
-            raise ValidationError(
-                expected("Momentum", "noise", "a number in [0, 1e6]", repr(noise))
-            )
+            raise ValidationError("Momentum", "noise", "a number in [0, 1e6]", repr(noise))
         object.__setattr__(self, "noise", float(noise))
         object.__setattr__(self, "seed", random.check_seed("Momentum", self.seed))
 
@@ -176,10 +172,30 @@ def from_dict(description: dict[str, Any], where: str = "schedule") -> Schedule:
     settings = dict(description)
     name = settings.pop("scheduler", None)
     if name not in SCHEDULES:
-        raise ValidationError(expected(where, "scheduler", f"one of {sorted(SCHEDULES)}", name))
+        raise ValidationError(where, "scheduler", f"one of {sorted(SCHEDULES)}", name)
     cls = SCHEDULES[name]
     known = {f.name for f in dataclasses.fields(cls)}
     unknown = sorted(set(settings) - known)
     if unknown:
-        raise ValidationError(expected(where, f"settings of {name}", sorted(known), unknown))
+        raise ValidationError(where, f"settings of {name}", sorted(known), unknown)
     return cls(**settings)
+
+
+def check_stop_after(schedule: Schedule, stop_after: int | None) -> int | None:
+    """Raise `ValidationError` unless the schedule can stop after ``stop_after``."""
+    if stop_after is None:
+        return None
+    if (
+        isinstance(stop_after, bool)
+        or not isinstance(stop_after, (int, np.integer))
+        or stop_after < 0
+    ):
+        raise ValidationError(
+            type(schedule).__name__, "stop_after", "None or an integer >= 0", repr(stop_after)
+        )
+    if not isinstance(schedule, AsyncSchedule):
+        raise ValidationError(
+            type(schedule).__name__, "stop_after",
+            "None: layer-synchronized time steps run to their end", stop_after,
+        )
+    return int(stop_after)

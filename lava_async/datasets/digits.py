@@ -19,7 +19,7 @@ import numpy.typing as npt
 from lava_async._semantics import random
 from lava_async.datasets import _dvs
 from lava_async.datasets.frames import EVENT_DTYPE, to_frames
-from lava_async.errors import ValidationError, expected
+from lava_async.errors import ValidationError
 
 SACCADE_US = 100_000
 """Duration of one saccade in µs."""
@@ -139,7 +139,7 @@ class DigitsDVS:
         target_transform: Callable[[int], Any] | None = None,
     ) -> None:
         if saccades not in (1, 2, 3):
-            raise ValidationError(expected("DigitsDVS", "saccades", "1, 2 or 3", repr(saccades)))
+            raise ValidationError("DigitsDVS", "saccades", "1, 2 or 3", repr(saccades))
         self.train = train
         self.split_seed = random.check_seed("DigitsDVS", split_seed)
         self.saccades = saccades

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lava_async.errors import ValidationError, expected
+from lava_async.errors import ValidationError
 
 EVENT_DTYPE = np.dtype([("x", np.int64), ("y", np.int64), ("t", np.int64), ("p", np.int64)])
 """One event, as tonic's data sets have it: pixel x and y, time in µs, polarity (1: brighter)."""
@@ -50,16 +50,16 @@ def to_frames(
     """
     for what, value in (("time_window_us", time_window_us), ("num_steps", num_steps)):
         if value < 1:
-            raise ValidationError(expected("to_frames", what, "at least 1", value))
+            raise ValidationError("to_frames", what, "at least 1", value)
     width, height, polarities = sensor_size
     step = events["t"] // time_window_us
     for field, limit in (("x", width), ("y", height), ("p", polarities)):
         outside = (events[field] < 0) | (events[field] >= limit)
         if outside.any():
             got = events[field][outside][0]
-            raise ValidationError(expected("to_frames", field, f"0 <= {field} < {limit}", got))
+            raise ValidationError("to_frames", field, f"0 <= {field} < {limit}", got)
     if (step < 0).any():
-        raise ValidationError(expected("to_frames", "t", "at least 0", events["t"].min()))
+        raise ValidationError("to_frames", "t", "at least 0", events["t"].min())
 
     seen = step < num_steps
     shape = (polarities, height, width, num_steps)

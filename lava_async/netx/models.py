@@ -18,8 +18,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from scipy.sparse import coo_matrix
 
 from lava_async._kernel import Stepper
-from lava_async._semantics.graph import INPUT, Connection, Conv, Dense, Graph, OneToOne
-from lava_async.errors import UnsupportedError, expected
+from lava_async._semantics.connections import INPUT, Connection, Conv, Dense, OneToOne
+from lava_async._semantics.graph import Graph
+from lava_async.errors import UnsupportedError
 from lava_async.netx.process import Network
 from lava_async.proc import AsyncConv, AsyncDense, AsyncLIF, AsyncSparse, SpikeScheduler
 from lava_async.proc._frames import receive_frame
@@ -158,8 +159,8 @@ class NetworkGraphModel(AbstractSubProcessModel):
                 var.alias(parts[0])
             elif any(port.var is var for port in proc.var_ports):
                 raise UnsupportedError(
-                    expected("Network", f"RefPort or Monitor on {var.name}",
-                             "none in a process graph of several populations", proc.name)
+                    "Network", f"RefPort or Monitor on {var.name}",
+                    "none in a process graph of several populations", proc.name,
                 )
             else:
                 var.parts = parts

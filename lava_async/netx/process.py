@@ -12,7 +12,8 @@ from lava.magma.core.process.ports.ports import AbstractPort
 
 from lava_async._files.hdf5 import load
 from lava_async._kernel import Stepper
-from lava_async._semantics.graph import INPUT, Conv, Dense, Graph, OneToOne
+from lava_async._semantics.connections import INPUT, Conv, Dense, OneToOne
+from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import Momentum, Schedule
 from lava_async.proc._scheduled import ScheduledProcess
 from lava_async.proc._vars import CURRENT, VOLTAGE, CheckedVar, Range

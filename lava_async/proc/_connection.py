@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from lava.magma.core.process.ports.ports import AbstractPort
 
-from lava_async.errors import GraphError, expected
+from lava_async.errors import GraphError
 from lava_async.proc import _messages
 from lava_async.proc._vars import COUNT, WEIGHT, CheckedVar, Ints
 from lava_async.proc._wiring import (
@@ -80,27 +80,25 @@ class AsyncConnection(WiredProcess):
         found = sources(self.release_in)
         if bool(self.s_in.in_connections) == bool(found):
             raise GraphError(
-                expected(where, "input", "either s_in or release_in connected",
-                         "both" if found else "neither")
+                where, "input", "either s_in or release_in connected",
+                "both" if found else "neither",
             )
         if not found:
             _check_unconnected(self.forward_out, "connect a_out, as the input is s_in")
             if not self.a_out.out_connections:
-                raise GraphError(expected(where, "a_out", "a target", "none"))
+                raise GraphError(where, "a_out", "a target", "none")
             return {"source": None}
         _check_unconnected(self.a_out, "connect forward_out, as the input is release_in")
         if len(found) != 1 or found[0].name != "release_out":
-            raise GraphError(
-                expected(where, "release_in", "release_out of one AsyncLIF", names(found))
-            )
+            raise GraphError(where, "release_in", "release_out of one AsyncLIF", names(found))
         population = found[0].process
         if population.size != self.s_in.size:
             raise GraphError(
-                expected(where, "source", f"a population of {self.s_in.size} neurons",
-                         f"{population.size} of {describe(population)}")
+                where, "source", f"a population of {self.s_in.size} neurons",
+                f"{population.size} of {describe(population)}",
             )
         if not self.targets():
-            raise GraphError(expected(where, "forward_out", "forward_in of an AsyncLIF", "none"))
+            raise GraphError(where, "forward_out", "forward_in of an AsyncLIF", "none")
         return {"source": population.scheduler_of().index(population)}
 
     def targets(self) -> list[AsyncLIF]:
@@ -118,14 +116,14 @@ def check_weights(where: str, weights: npt.ArrayLike, dimensions: int) -> Ints:
     """Weights as integers in -256..254, or `GraphError`."""
     checked = WEIGHT.check(where, "weights", weights)
     if checked.ndim != dimensions:
-        raise GraphError(expected(where, "weight dimensions", dimensions, checked.ndim))
+        raise GraphError(where, "weight dimensions", dimensions, checked.ndim)
     return checked
 
 
 def check_tuple(where: str, what: str, shape: Any) -> tuple[int, ...]:
     """Lava's shapes are tuples, also those of one dimension."""
     if np.ndim(shape) != 1:
-        raise GraphError(expected(where, what, "a tuple, (W, H, C) or (n,)", repr(shape)))
+        raise GraphError(where, what, "a tuple, (W, H, C) or (n,)", repr(shape))
     return tuple(shape)
 
 
@@ -139,5 +137,5 @@ def _check_shape(
     """A port shape for so many neurons, flat by default."""
     checked = (size,) if shape is None else check_tuple(where, what, shape)
     if math.prod(checked) != size:
-        raise GraphError(expected(where, what, f"{size} neurons, as in the weights", checked))
+        raise GraphError(where, what, f"{size} neurons, as in the weights", checked)
     return checked

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lava_async.errors import ExecutionError, expected
+from lava_async.errors import ExecutionError
 
 
 def _receive(port: Any) -> npt.NDArray[Any]:
@@ -38,15 +38,14 @@ def receive_frame(
         lost = getattr(channel, "lost", 0)  # Lava's own channels do not tell
         if lost:
             raise ExecutionError(
-                expected(where, f"until time step {time_step}, value sent over an integer channel",
-                         wanted, lost)
+                where, f"until time step {time_step}, value sent over an integer channel", wanted,
+                lost,
             )
     if frame.min() < low or frame.max() > high or frame.dtype.kind == "f":
         good = (frame >= low) & (frame <= high) & (frame == np.floor(frame))
         if not good.all():
             index = int(np.flatnonzero(~good)[0])
             raise ExecutionError(
-                expected(where, f"time step {time_step}, value at flat index {index}", wanted,
-                         frame[index])
+                where, f"time step {time_step}, value at flat index {index}", wanted, frame[index]
             )
     return frame

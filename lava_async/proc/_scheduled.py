@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from lava_async._semantics import random
-from lava_async._semantics.schedule import Schedule
-from lava_async._simulate import check_stop_after
-from lava_async.errors import ValidationError, expected
+from lava_async._semantics.schedule import Schedule, check_stop_after
+from lava_async.errors import ValidationError
 from lava_async.proc._vars import COUNT, FLAG, CheckedVar
 from lava_async.proc._wiring import OutPort, WiredProcess
 
@@ -56,7 +55,7 @@ class ScheduledProcess(WiredProcess):
         where = type(self).__name__
         if not isinstance(schedule, Schedule):
             raise ValidationError(
-                expected(where, "schedule", "LayerSync, Random or Momentum", repr(schedule))
+                where, "schedule", "LayerSync, Random or Momentum", repr(schedule)
             )
         if reset_interval is not None:
             reset_interval = _check_whole(where, "reset_interval", reset_interval, 1)
@@ -83,7 +82,7 @@ class ScheduledProcess(WiredProcess):
 
 def _check_whole(where: str, what: str, value: object, low: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ValidationError(expected(where, what, f"an integer >= {low}", repr(value)))
+        raise ValidationError(where, what, f"an integer >= {low}", repr(value))
     return int(value)
 
 
@@ -92,7 +91,5 @@ def _check_sample_ids(where: str, sample_ids: Sequence[int] | None) -> tuple[int
         return None
     ids = tuple(_check_whole(where, "sample_ids", i, 0) for i in sample_ids)
     if not ids or max(ids) > random.MAX_INDEX:
-        raise ValidationError(
-            expected(where, "sample_ids", "at least one integer below 2**32", sample_ids)
-        )
+        raise ValidationError(where, "sample_ids", "at least one integer below 2**32", sample_ids)
     return ids

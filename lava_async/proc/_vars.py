@@ -11,9 +11,9 @@ import numpy.typing as npt
 from lava.magma.core.process.variable import Var
 
 from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.checks import integers as check_integers
 from lava_async._semantics.graph import NETX_NEVER_FIRES
-from lava_async._semantics.graph import _integers as check_integers
-from lava_async.errors import ExecutionError, GraphError, ValidationError, expected
+from lava_async.errors import ExecutionError, GraphError, ValidationError
 from lava_async.proc._wiring import describe
 
 Ints = npt.NDArray[np.int64]
@@ -80,8 +80,8 @@ class CheckedVar(Var):
         except (IndexError, ValueError):
             place = "" if idx is None else f" at {idx}"
             raise ValidationError(
-                expected(where, f"{self.name}{place}", f"what fits shape {self.shape}",
-                         f"shape {np.shape(value)}")
+                where, f"{self.name}{place}", f"what fits shape {self.shape}",
+                f"shape {np.shape(value)}",
             ) from None
         self._write(self._allowed.check(where, self.name, whole))
 
@@ -106,4 +106,4 @@ def check_vars(model: Any, where: str, ranges: Mapping[str, Range]) -> dict[str,
             for name, allowed in ranges.items()
         }
     except GraphError as error:
-        raise ExecutionError(str(error)) from None
+        raise error.at(error.where, ExecutionError) from None

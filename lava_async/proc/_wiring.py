@@ -17,8 +17,8 @@ from lava.magma.core.process.ports.ports import OutPort as LavaOutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.proc.io.source import RingBuffer
 
-from lava_async._semantics.graph import _integers as check_integers
-from lava_async.errors import GraphError, expected
+from lava_async._semantics.checks import integers as check_integers
+from lava_async.errors import GraphError
 
 _INT32 = np.iinfo(np.int32)
 
@@ -76,8 +76,8 @@ class _NamedPort(AbstractPort):
             super()._validate_ports(ports, *args, **kwargs)
         except AssertionError as error:
             raise GraphError(
-                expected(describe(self.process), self.name, f"a port of shape {self.shape}",
-                         f"{names(ports)}: {error}")
+                describe(self.process), self.name, f"a port of shape {self.shape}",
+                f"{names(ports)}: {error}",
             ) from None
 
 
@@ -112,7 +112,7 @@ def check_peers(port: AbstractPort, wanted: str, fits: Callable[[Any], bool]) ->
     """Refuse ports at the other end of connections unless they fit."""
     wrong = [peer for peer in (*sources(port), *destinations(port)) if not fits(peer)]
     if wrong:
-        raise GraphError(expected(describe(port.process), port.name, wanted, names(wrong)))
+        raise GraphError(describe(port.process), port.name, wanted, names(wrong))
 
 
 def _check_source_data(process: AbstractProcess) -> None:
@@ -140,10 +140,10 @@ def _check_circles(process: AbstractProcess) -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         raise GraphError(
-            expected("time step", "processes that wait for each other in a circle",
-                     "none, or a stock Dense, Conv or Sparse between them, which sends before it "
-                     "receives (within one scheduler: release_out and forward_in)",
-                     _name_circle(error.args[1][1:]))
+            "time step", "processes that wait for each other in a circle",
+            "none, or a stock Dense, Conv or Sparse between them, which sends before it "
+            "receives (within one scheduler: release_out and forward_in)",
+            _name_circle(error.args[1][1:]),
         ) from None
 
 

@@ -15,9 +15,10 @@ from lava.lib.dl.slayer.block import cuba
 from lava_async._files import hdf5
 from lava_async._files.atomic import atomic_path
 from lava_async._semantics import dynamics as dyn
-from lava_async._semantics.graph import Connection, Conv, Dense, Graph, OneToOne, Population
+from lava_async._semantics.connections import Connection, Conv, Dense, OneToOne
+from lava_async._semantics.graph import Graph, Population
 from lava_async._semantics.schedule import Momentum, Schedule
-from lava_async.errors import UnsupportedError, expected
+from lava_async.errors import UnsupportedError
 from lava_async.slayer.layers import Layer
 
 _SCALE = 1 << dyn.STATE_SHIFT  # SLAYER's default: a threshold of 1 is a mantissa of 64
@@ -87,7 +88,7 @@ def _block(
             delay_shift=False,
         )
     if population.bias is not None:
-        raise UnsupportedError(expected(population.name, "bias", "none, to be trained", "some"))
+        raise UnsupportedError(population.name, "bias", "none, to be trained", "some")
     if isinstance(connection, Dense):
         outputs, inputs = connection.weight.shape
         block = cuba.Dense(neuron, inputs, outputs, delay_shift=False)
@@ -109,12 +110,12 @@ def _block(
 def _even(where: str, what: str, integers: npt.NDArray) -> npt.NDArray:
     """SLAYER's quantizer gives even integers only."""
     if (integers % 2).any():
-        raise UnsupportedError(expected(where, what, "even integers, to be trained", "odd ones"))
+        raise UnsupportedError(where, what, "even integers, to be trained", "odd ones")
     return integers
 
 
 def _shared(where: str, bias: npt.NDArray[np.int64]) -> int:
     """The one bias that all neurons of an input layer share."""
     if (bias != bias.flat[0]).any():
-        raise UnsupportedError(expected(where, "bias", "one for all neurons", "different ones"))
+        raise UnsupportedError(where, "bias", "one for all neurons", "different ones")
     return int(_even(where, "bias", bias).flat[0])

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn.utils.weight_norm import WeightNorm
 
 from lava_async._semantics import dynamics as dyn
-from lava_async._semantics.graph import Connection, Conv, Dense, OneToOne, Population
-from lava_async.errors import UnsupportedError, ValidationError, expected
+from lava_async._semantics.connections import Connection, Conv, Dense, OneToOne
+from lava_async._semantics.graph import Population
+from lava_async.errors import UnsupportedError, ValidationError
 
 Shape = tuple[int, ...]
 
@@ -43,7 +44,7 @@ class Layer:
             raise self.unsupported("count_log", "False", True)
 
     def unsupported(self, what: str, wanted: object, got: object) -> UnsupportedError:
-        return UnsupportedError(expected(self.where, what, wanted, got))
+        return UnsupportedError(self.where, what, wanted, got)
 
     def check_neuron(self) -> None:
         neuron, block = self.block.neuron, self.block
@@ -81,7 +82,7 @@ class Layer:
             ) from error
         if not bool(torch.isfinite(value).all()):
             raise ValidationError(
-                expected(self.where, "weight", "finite numbers", "nan or inf: training diverged?")
+                self.where, "weight", "finite numbers", "nan or inf: training diverged?"
             )
         # The hook divides and multiplies by the scale, which may leave the last bits off.
         whole = value + (value.detach().round() - value.detach())
@@ -202,7 +203,7 @@ class FlattenLayer(Layer):
 
     def resolve(self, shape: Shape) -> Shape:
         if len(shape) != 3:
-            raise ValidationError(expected(self.where, "input shape", "(C, H, W)", shape))
+            raise ValidationError(self.where, "input shape", "(C, H, W)", shape)
         size = math.prod(shape)
         self.block.shape = [size, 1, 1]
         return (size,)
@@ -265,7 +266,7 @@ class DenseLayer(SynapseLayer):
     def resolve(self, shape: Shape) -> Shape:
         wanted = self.block.synapse.in_channels
         if shape != (wanted,):
-            raise ValidationError(expected(self.where, "input shape", (wanted,), shape))
+            raise ValidationError(self.where, "input shape", (wanted,), shape)
         return self.settle((self.block.synapse.out_channels,))
 
     def synapse_weight(self) -> Tensor:
@@ -304,11 +305,11 @@ class ConvLayer(SynapseLayer):
     def resolve(self, shape: Shape) -> Shape:
         channels = self.block.synapse.in_channels
         if len(shape) != 3 or shape[0] != channels:
-            raise ValidationError(expected(self.where, "input shape", (channels, "H", "W"), shape))
+            raise ValidationError(self.where, "input shape", (channels, "H", "W"), shape)
         self.in_shape = shape
         out = self.connection(0, 0).out_shape(shape)
         if min(out) < 1:
-            raise ValidationError(expected(self.where, "output shape", "at least (1, 1, 1)", out))
+            raise ValidationError(self.where, "output shape", "at least (1, 1, 1)", out)
         return self.settle(out)
 
     def deliver(self, weight: Tensor, spikes: Tensor) -> Tensor:
@@ -342,14 +343,12 @@ def layers_of(blocks: Sequence[torch.nn.Module]) -> list[Layer]:
         if kind is None:
             names = ", ".join(b.__name__ for b in _KINDS)
             got = f"{type(block).__module__}.{type(block).__qualname__}"
-            raise UnsupportedError(
-                expected(where, "block type", f"slayer.block.cuba: {names}", got)
-            )
+            raise UnsupportedError(where, "block type", f"slayer.block.cuba: {names}", got)
         if kind is InputLayer and index:
-            raise UnsupportedError(expected(where, "place", "blocks[0]", f"blocks[{index}]"))
+            raise UnsupportedError(where, "place", "blocks[0]", f"blocks[{index}]")
         layers.append(kind(where, block))
     if not any(layer.spiking for layer in layers):
         raise ValidationError(
-            expected("Network", "blocks", "at least one with neurons", f"{len(layers)} without")
+            "Network", "blocks", "at least one with neurons", f"{len(layers)} without"
         )
     return layers

@@ -18,7 +18,7 @@ from lava_async._semantics import random
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import AsyncSchedule, Momentum, Schedule
-from lava_async.errors import UnsupportedError, ValidationError, expected
+from lava_async.errors import UnsupportedError, ValidationError
 from lava_async.slayer import hdf5
 from lava_async.slayer import surrogate as surrogates
 from lava_async.slayer.layers import Layer, layers_of
@@ -108,16 +108,14 @@ class Network(torch.nn.Module):
             bool(detach_reset),
         )
         if credit is not None and not isinstance(credit, Carried):
-            raise ValidationError(expected("Network", "credit", "a Carried", repr(credit)))
+            raise ValidationError("Network", "credit", "a Carried", repr(credit))
         if (
             not isinstance(max_forward_steps, int)
             or not 1 <= max_forward_steps <= random.MAX_FORWARD_STEP
         ):
             raise ValidationError(
-                expected(
-                    "Network", "max_forward_steps",
-                    f"an integer in 1..{random.MAX_FORWARD_STEP}", repr(max_forward_steps),
-                )
+                "Network", "max_forward_steps", f"an integer in 1..{random.MAX_FORWARD_STEP}",
+                repr(max_forward_steps),
             )
         self.max_forward_steps = max_forward_steps
         # Training samples are numbered on and on, also over checkpoints.
@@ -137,7 +135,7 @@ class Network(torch.nn.Module):
     def schedule(self, schedule: Schedule) -> None:
         if not isinstance(schedule, Schedule):
             raise ValidationError(
-                expected("Network", "schedule", "LayerSync, Random or Momentum", repr(schedule))
+                "Network", "schedule", "LayerSync, Random or Momentum", repr(schedule)
             )
         self._schedule = schedule
 
@@ -168,9 +166,9 @@ class Network(torch.nn.Module):
     def _resolve(self, shape: tuple[int, ...]) -> None:
         """Fix the shapes of all layers by the shape of one input frame."""
         if self.input_shape is not None and shape != self.input_shape:
-            raise ValidationError(expected("Network", "input shape", self.input_shape, shape))
+            raise ValidationError("Network", "input shape", self.input_shape, shape)
         if len(shape) not in (1, 3):
-            raise ValidationError(expected("Network", "input shape", "(C,) or (C, H, W)", shape))
+            raise ValidationError("Network", "input shape", "(C,) or (C, H, W)", shape)
         now = shape
         for layer in self._layers:
             now = layer.resolve(now)
@@ -179,10 +177,8 @@ class Network(torch.nn.Module):
     def _require_shape(self, what: str) -> tuple[int, ...]:
         if self.input_shape is None:
             raise ValidationError(
-                expected(
-                    "Network", f"input shape, before {what}",
-                    "a first forward pass, or Network(…, input_shape=(C, H, W))", None,
-                )
+                "Network", f"input shape, before {what}",
+                "a first forward pass, or Network(…, input_shape=(C, H, W))", None,
             )
         return self.input_shape
 
@@ -226,7 +222,7 @@ class Network(torch.nn.Module):
         if not isinstance(x, Tensor) or x.dim() not in (3, 5) or 0 in x.shape:
             got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValidationError(
-                expected("Network", "input", "(N, C, T) or (N, C, H, W, T), none of them 0", got)
+                "Network", "input", "(N, C, T) or (N, C, H, W, T), none of them 0", got
             )
         self._resolve(tuple(x.shape[1:-1]))
         with torch.no_grad():
@@ -234,7 +230,7 @@ class Network(torch.nn.Module):
             whole = not x.is_floating_point() or torch.equal(x, x.trunc())
             if not (low >= 0 and high < _FLOAT32_EXACT and whole):
                 got = f"values in {low}..{high}"
-                raise ValidationError(expected("Network", "input", "whole numbers >= 0", got))
+                raise ValidationError("Network", "input", "whole numbers >= 0", got)
         return x.to(torch.float32)
 
     def _ids(self, sample_ids: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64]:
@@ -242,10 +238,10 @@ class Network(torch.nn.Module):
             ids = np.asarray(sample_ids)
             if ids.shape != (count,) or ids.dtype.kind not in "iu":
                 got = f"{ids.dtype}{ids.shape}"
-                raise ValidationError(expected("Network", "sample_ids", f"{count} integers", got))
+                raise ValidationError("Network", "sample_ids", f"{count} integers", got)
             if ids.min() < 0 or ids.max() > random.MAX_INDEX:
                 raise ValidationError(
-                    expected("Network", "sample_ids", "0 <= id < 2**32", (ids.min(), ids.max()))
+                    "Network", "sample_ids", "0 <= id < 2**32", (ids.min(), ids.max())
                 )
             return ids.astype(np.int64)
         if self.training:
@@ -270,11 +266,8 @@ class Network(torch.nn.Module):
         for layer in self._layers:
             if layer.spiking and layer.block.neuron.v_th_mant > _SLAYER_EXACT_THRESHOLD:
                 raise UnsupportedError(
-                    expected(
-                        layer.where, "threshold under LayerSync, which SLAYER computes",
-                        f"a mantissa up to {_SLAYER_EXACT_THRESHOLD}",
-                        layer.block.neuron.v_th_mant,
-                    )
+                    layer.where, "threshold under LayerSync, which SLAYER computes",
+                    f"a mantissa up to {_SLAYER_EXACT_THRESHOLD}", layer.block.neuron.v_th_mant,
                 )
             x = layer.layered(x)
             if layer.spiking and dropout.spike:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import torch
 
-from lava_async.errors import ValidationError, expected
+from lava_async.errors import ValidationError
 
 Surrogate = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -55,9 +55,6 @@ def resolve(surrogate: str | Surrogate) -> Surrogate:
         return SURROGATES[surrogate]
     if not callable(surrogate):
         raise ValidationError(
-            expected(
-                "Network", "surrogate", f"one of {sorted(SURROGATES)} or a callable",
-                repr(surrogate),
-            )
+            "Network", "surrogate", f"one of {sorted(SURROGATES)} or a callable", repr(surrogate)
         )
     return surrogate

@@ -27,7 +27,7 @@ from torch.autograd.function import once_differentiable
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.schedule import AsyncSchedule, Momentum
-from lava_async.errors import ForwardStepLimitError, ValidationError, expected
+from lava_async.errors import ForwardStepLimitError, ValidationError
 from lava_async.slayer import surrogate as surrogates
 
 Deliver = Callable[[Tensor], Tensor]
@@ -61,12 +61,10 @@ class Carried:
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength < float("inf"):
-            raise ValidationError(
-                expected("Carried", "strength", "a number >= 0", repr(self.strength))
-            )
+            raise ValidationError("Carried", "strength", "a number >= 0", repr(self.strength))
         if not 0 <= self.time_decay <= 1:
             raise ValidationError(
-                expected("Carried", "time_decay", "a number in 0..1", repr(self.time_decay))
+                "Carried", "time_decay", "a number in 0..1", repr(self.time_decay)
             )
 
 
@@ -468,10 +466,6 @@ class _Run:
         waiting = (chosen + (self.pool.key >= 0)).sum(1).long().cpu().numpy()
         sample = int(np.flatnonzero(waiting)[0])
         return ForwardStepLimitError(
-            expected(
-                f"sample {self.ids[sample]}, time step {time_step}",
-                "forward steps",
-                f"rest within {self.max_forward_steps}",
-                f"{waiting[sample]} spikes still waiting",
-            )
+            f"sample {self.ids[sample]}, time step {time_step}", "forward steps",
+            f"rest within {self.max_forward_steps}", f"{waiting[sample]} spikes still waiting",
         )

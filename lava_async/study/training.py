@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from lava_async import metrics
-from lava_async._cli._data import DataName, fit_to, load_split
 from lava_async._files.atomic import atomic_path
 from lava_async._semantics import random
 from lava_async._semantics import schedule as schedules
 from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import simulate
-from lava_async.errors import FileFormatError, expected
+from lava_async.errors import FileFormatError
 from lava_async.study import recipe
+from lava_async.study.data import fit_to, load_split
 
 CHECKPOINT, NETWORK, METRICS = "network.pt", "network.net", "metrics.json"
 FORMAT_VERSION = 1
@@ -85,7 +85,7 @@ class Training:
         """
         if self.epoch >= epochs:
             return
-        data = DataName(self.settings.data)
+        data = self.settings.data
         train, test = load_split(data, train=True), load_split(data, train=False)
         while self.epoch < epochs:
             loss = recipe.train_epoch(
@@ -128,17 +128,17 @@ class Training:
         path = folder / CHECKPOINT
         where = str(path)
         if not path.is_file():
-            raise FileFormatError(expected(where, "checkpoint", "a file", "none"))
+            raise FileFormatError(where, "checkpoint", "a file", "none")
         try:
             # Only plain data: a foreign checkpoint must not run code.
             checkpoint = torch.load(path, weights_only=True)
             version = checkpoint["format_version"]
         except Exception as error:  # whatever unpickling damaged bytes may raise
             raise FileFormatError(
-                expected(where, "checkpoint", "one that train wrote", type(error).__name__)
+                where, "checkpoint", "one that train wrote", type(error).__name__
             ) from error
         if version != FORMAT_VERSION:
-            raise FileFormatError(expected(where, "format_version", FORMAT_VERSION, version))
+            raise FileFormatError(where, "format_version", FORMAT_VERSION, version)
         try:
             settings = checkpoint["settings"]
             training = cls(
@@ -153,7 +153,7 @@ class Training:
             training.history = list(checkpoint["history"])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise FileFormatError(
-                expected(where, "checkpoint", "one of this network", _brief(error))
+                where, "checkpoint", "one of this network", _brief(error)
             ) from error
         return training
 

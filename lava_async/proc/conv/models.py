@@ -13,7 +13,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_async._semantics.graph import Conv
+from lava_async._semantics.connections import Conv
 from lava_async.proc._connection_models import (
     AbstractPyAsyncConnectionModel,
     FixedPorts,

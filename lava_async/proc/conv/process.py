@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._semantics.graph import INPUT, Conv
-from lava_async.errors import GraphError, expected
+from lava_async._semantics.connections import INPUT, Conv
+from lava_async.errors import GraphError
 from lava_async.proc._connection import AsyncConnection, check_weights
 from lava_async.proc._vars import WEIGHT, CheckedVar
 
@@ -57,7 +57,7 @@ class AsyncConv(AsyncConnection):
         where = name or "AsyncConv"
         kernel = check_weights(where, weight, 4)
         if np.shape(input_shape) != (3,):
-            raise GraphError(expected(where, "input_shape", "(W, H, C)", input_shape))
+            raise GraphError(where, "input_shape", "(W, H, C)", input_shape)
         source = tuple(input_shape)[::-1]
         try:
             conv = Conv(
@@ -70,7 +70,7 @@ class AsyncConv(AsyncConnection):
             conv.check(where, source, target)
         except GraphError as error:
             # A connection of a graph goes by its ends, a process by its name.
-            raise GraphError(str(error).replace(f"conv {INPUT}->0", where, 1)) from None
+            raise error.at(where, GraphError) from None
         self.output_shape = target[::-1]
         counts = math.prod(target), math.prod(source)
         super().__init__(counts, input_shape, self.output_shape, name, conv=conv)
@@ -90,6 +90,6 @@ def from_lava(weight: npt.NDArray) -> npt.NDArray:
 def _height_width(where: str, what: str, pair: int | Sequence[int]) -> tuple[int, int]:
     """Lava's (width, height), or one number for both, as (height, width)."""
     if np.shape(pair) not in ((), (1,), (2,)):
-        raise GraphError(expected(where, what, "one integer or (width, height)", pair))
+        raise GraphError(where, what, "one integer or (width, height)", pair)
     both = np.ravel(pair)
     return both[-1], both[0]

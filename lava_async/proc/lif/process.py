@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lava.magma.core.process.ports.ports import AbstractPort
 
 from lava_async._semantics.graph import Population
-from lava_async.errors import GraphError, expected
+from lava_async.errors import GraphError
 from lava_async.proc import _messages
 from lava_async.proc._connection import AsyncConnection, check_tuple
 from lava_async.proc._vars import BIAS, CURRENT, DECAY, THRESHOLD, VOLTAGE, CheckedVar, Range
@@ -129,8 +129,7 @@ class AsyncLIF(WiredProcess):
         """
         if not self._scheduler:
             raise GraphError(
-                expected(describe(self), "scheduler", "one SpikeScheduler with this population",
-                         "none")
+                describe(self), "scheduler", "one SpikeScheduler with this population", "none"
             )
         return self._scheduler[0]
 
@@ -174,5 +173,5 @@ def _broadcast_bias(where: str, bias: npt.ArrayLike, shape: tuple[int, ...]) -> 
         return np.broadcast_to(np.asarray(bias), shape)
     except (TypeError, ValueError):
         raise GraphError(
-            expected(where, "bias_mant", f"one number or shape {shape}", f"shape {np.shape(bias)}")
+            where, "bias_mant", f"one number or shape {shape}", f"shape {np.shape(bias)}"
         ) from None

@@ -10,7 +10,7 @@ from lava.magma.core.process.ports.ports import AbstractPort
 
 from lava_async._semantics.graph import topological
 from lava_async._semantics.schedule import AsyncSchedule, Momentum, Schedule
-from lava_async.errors import GraphError, ValidationError, expected
+from lava_async.errors import GraphError, ValidationError
 from lava_async.proc import _messages
 from lava_async.proc._scheduled import ScheduledProcess
 from lava_async.proc._wiring import InPort, OutPort, check_peers, describe
@@ -79,7 +79,7 @@ class SpikeScheduler(ScheduledProcess):
         output = populations[-1] if output is None else output
         if not any(output is p for p in populations):
             raise ValidationError(
-                expected("SpikeScheduler", "output", "one of its populations", repr(output))
+                "SpikeScheduler", "output", "one of its populations", repr(output)
             )
         super().__init__(
             sum(p.size for p in populations),
@@ -118,11 +118,10 @@ class SpikeScheduler(ScheduledProcess):
                 for target in connection.targets():
                     if target.scheduler_of() is not self:
                         raise GraphError(
-                            expected(
-                                describe(connection), "target",
-                                "a population of the source's scheduler; to another one "
-                                "connect s_out, s_in, a_out and a_in", describe(target),
-                            )
+                            describe(connection), "target",
+                            "a population of the source's scheduler; to another one "
+                            "connect s_out, s_in, a_out and a_in",
+                            describe(target),
                         )
                     fed[-1].append(self.index(target))
         edges = [(s, t) for s, found in enumerate(fed) for t in found]
@@ -158,17 +157,15 @@ def _check_populations(populations: object) -> list[AsyncLIF]:
     what = "populations"
     if not found or not all(isinstance(p, AsyncLIF) for p in found):
         got = describe(populations) if isinstance(populations, AsyncLIF) else repr(populations)
-        raise ValidationError(
-            expected("SpikeScheduler", what, "a sequence of one or more AsyncLIF", got)
-        )
+        raise ValidationError("SpikeScheduler", what, "a sequence of one or more AsyncLIF", got)
     for i, population in enumerate(found):
         if any(population is p for p in found[:i]):
             raise ValidationError(
-                expected("SpikeScheduler", what, "each once", f"{describe(population)} twice")
+                "SpikeScheduler", what, "each once", f"{describe(population)} twice"
             )
         if population._scheduler:
             raise GraphError(
-                expected(describe(population), "scheduler", "one",
-                         f"a second one besides {describe(population.scheduler_of())}")
+                describe(population), "scheduler", "one",
+                f"a second one besides {describe(population.scheduler_of())}",
             )
     return found

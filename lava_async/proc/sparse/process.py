@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix, issparse, spmatrix
 
-from lava_async.errors import GraphError, ValidationError, expected
+from lava_async.errors import GraphError, ValidationError
 from lava_async.proc._connection import AsyncConnection, check_weights
 from lava_async.proc._vars import WEIGHT, CheckedVar
 from lava_async.proc._wiring import describe
@@ -51,9 +51,7 @@ class AsyncSparse(AsyncConnection):
     ) -> None:
         where = name or "AsyncSparse"
         if not issparse(weights):
-            raise GraphError(
-                expected(where, "weights", "a SciPy sparse matrix", type(weights).__name__)
-            )
+            raise GraphError(where, "weights", "a SciPy sparse matrix", type(weights).__name__)
         matrix = _canonical(weights)
         matrix.data = check_weights(where, matrix.data, 1)
         super().__init__(matrix.shape, input_shape, output_shape, name, matrix=matrix)
@@ -89,7 +87,7 @@ class SynapseVar(CheckedVar):
             value = matrix
         where, synapses = describe(self.process), "a SciPy sparse matrix with the same synapses"
         if not issparse(value):
-            raise ValidationError(expected(where, self.name, synapses, type(value).__name__))
+            raise ValidationError(where, self.name, synapses, type(value).__name__)
         matrix = _canonical(value)
         if (
             matrix.shape != self._matrix.shape
@@ -97,8 +95,8 @@ class SynapseVar(CheckedVar):
             or not np.array_equal(matrix.indices, self._matrix.indices)
         ):
             raise ValidationError(
-                expected(where, self.name, f"{synapses}: shape {self._matrix.shape}, {self.size} "
-                         "entries", f"shape {matrix.shape}, {matrix.nnz} entries")
+                where, self.name, f"{synapses}: shape {self._matrix.shape}, {self.size} " "entries",
+                f"shape {matrix.shape}, {matrix.nnz} entries",
             )
         if self.size:
             super().set(matrix.data)

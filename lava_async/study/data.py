@@ -1,37 +1,22 @@
-"""The data sets that commands know by name."""
+"""Splits of data sets, by name, in the shape that a network sees."""
 
 from __future__ import annotations
 
-import enum
 import math
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-import typer
 
 from lava_async._semantics.graph import Graph
-from lava_async.errors import ValidationError, expected
-
-
-class DataName(str, enum.Enum):
-    """Data sets by name."""
-
-    digits = "digits"
-
-
-DataOption = Annotated[
-    DataName, typer.Option("--data", help="Data set; digits comes with the package.")
-]
+from lava_async.datasets import registry
+from lava_async.errors import ValidationError
 
 
 def load_split(
-    data: DataName, train: bool
+    name: str, train: bool
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Inputs (M, *input_shape, T) and labels (M,) of the training or the test split."""
-    from lava_async import datasets
-
-    return {DataName.digits: datasets.load_frames}[data](train)
+    return registry.load_frames(name, train)
 
 
 def fit_to(
@@ -46,12 +31,10 @@ def fit_to(
     """
     shape = x.shape[1:-1]
     if math.prod(graph.input_shape) != math.prod(shape):
-        raise ValidationError(
-            expected(where, "input shape", f"{shape}, that of the data", graph.input_shape)
-        )
+        raise ValidationError(where, "input shape", f"{shape}, that of the data", graph.input_shape)
     classes = int(labels.max()) + 1
     if math.prod(graph.out_shape) < classes:
         raise ValidationError(
-            expected(where, "outputs", f"at least {classes}, a class each", graph.out_shape)
+            where, "outputs", f"at least {classes}, a class each", graph.out_shape
         )
     return x.reshape(len(x), *graph.input_shape, x.shape[-1])

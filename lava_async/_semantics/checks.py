@@ -1,0 +1,59 @@
+"""Checks of what a graph is made of: they return plain Python and read-only arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lava_async.errors import GraphError
+
+INT32_MAX = (1 << 31) - 1
+
+
+def integer(where: str, what: str, value: object, low: int, high: int) -> int:
+    array = np.asarray(value)
+    if array.size != 1 or array.dtype.kind not in "iuf":
+        raise GraphError(where, what, f"one integer in {low}..{high}", value)
+    number = array.reshape(-1)[0]
+    if not np.isfinite(number) or number != np.floor(number) or not low <= number <= high:
+        raise GraphError(where, what, f"an integer in {low}..{high}", number)
+    return int(number)
+
+
+def integers(
+    where: str, what: str, value: npt.ArrayLike, low: int, high: int, dtype: type
+) -> npt.NDArray:
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise GraphError(where, what, "numbers", f"dtype {array.dtype}")
+    with np.errstate(invalid="ignore"):
+        bad = ~((array >= low) & (array <= high) & (array == np.floor(array)))
+    if bad.any():
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise GraphError(
+            where, f"{what}{list(index)}", f"an integer in {low}..{high}", array[index]
+        )
+    result = array.astype(dtype)
+    result.setflags(write=False)
+    return result
+
+
+def pair(where: str, what: str, value: object, low: int, high: int = 1 << 15) -> tuple[int, int]:
+    array = np.asarray(value).reshape(-1)
+    if array.size not in (1, 2):
+        raise GraphError(where, what, "one integer or (height, width)", value)
+    pair = [integer(where, what, v, low, high) for v in array]
+    return (pair[0], pair[-1])
+
+
+def shape(where: str, value: Sequence[int]) -> tuple[int, ...]:
+    array = np.asarray(value).reshape(-1)
+    if array.size == 0:
+        raise GraphError(where, "shape", "at least one dimension", value)
+    shape = tuple(integer(where, "shape", v, 1, INT32_MAX) for v in array)
+    if math.prod(shape) > INT32_MAX:
+        raise GraphError(where, "shape", f"at most {INT32_MAX} neurons", shape)
+    return shape

@@ -1,0 +1,40 @@
+"""Folders for results."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from lava_async.errors import ValidationError
+
+
+@contextlib.contextmanager
+def results_folder(path: Path, resume: bool = False) -> Iterator[None]:
+    """A folder for results that holds nothing yet; removed again if nothing was written.
+
+    Raises
+    ------
+    ValidationError
+        The folder cannot be made, or there is something in it (without ``resume``).
+    """
+    where = f"output {path}"
+    if path.exists() and not path.is_dir():
+        raise ValidationError(where, "path", "a folder", "a file")
+    if not path.absolute().parent.is_dir():
+        raise ValidationError(where, "folder", "an existing folder", path.parent)
+    if resume and not path.exists():
+        raise ValidationError(where, "folder to resume", "an existing folder", "none")
+    existed = path.exists()
+    if existed and not resume and any(path.iterdir()):
+        raise ValidationError(
+            where, "folder", "a new or empty folder", "one with files; left as it is"
+        )
+    path.mkdir(exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            with contextlib.suppress(OSError):  # not empty: a checkpoint is worth keeping
+                path.rmdir()
+        raise

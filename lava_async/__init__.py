@@ -11,13 +11,19 @@ This module needs NumPy and h5py only. What needs more is imported by name:
 
 from lava_async._files.hdf5 import load as load
 from lava_async._semantics.connections import INPUT as INPUT
+from lava_async._semantics.connections import Connection as Connection
 from lava_async._semantics.connections import Conv as Conv
 from lava_async._semantics.connections import Dense as Dense
 from lava_async._semantics.connections import OneToOne as OneToOne
+from lava_async._semantics.connections import Sparse as Sparse
+from lava_async._semantics.connections import Synapses as Synapses
 from lava_async._semantics.graph import Graph as Graph
 from lava_async._semantics.graph import Population as Population
 from lava_async._semantics.record import Record as Record
+from lava_async._semantics.schedule import AsyncSchedule as AsyncSchedule
+from lava_async._semantics.schedule import Fifo as Fifo
 from lava_async._semantics.schedule import LayerSync as LayerSync
+from lava_async._semantics.schedule import Mixture as Mixture
 from lava_async._semantics.schedule import Momentum as Momentum
 from lava_async._semantics.schedule import Random as Random
 from lava_async._semantics.schedule import Schedule as Schedule

@@ -12,8 +12,17 @@ import numpy.typing as npt
 from lava_async._semantics import random
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
-from lava_async._semantics.schedule import Momentum, Schedule, check_stop_after
+from lava_async._semantics.schedule import (
+    AsyncSchedule,
+    LayerSync,
+    Momentum,
+    Schedule,
+    check_schedule,
+    check_stop_after,
+)
 from lava_async.errors import ValidationError
+
+Part = LayerSync | AsyncSchedule
 
 BACKENDS = ("reference", "kernel", "lava", "graph")
 
@@ -97,7 +106,8 @@ def simulate(
     x : (B, *input_shape, T) or (*input_shape, T) array of whole numbers >= 0
         Input spikes per time step; a value of n counts as n spikes.
     schedule : Schedule, optional
-        What the file records, else ``Momentum(8)``.
+        What the file records, else ``Momentum(8)``. The kernel and the fused Lava process
+        refuse an `AsyncSchedule` of your own.
     backend : {"kernel", "reference", "lava", "graph"}
         Compiled kernel, readable definition, fused Lava process, or Lava process graph.
     stop_after : int, optional
@@ -125,10 +135,7 @@ def simulate(
         raise ValidationError("simulate", "graph", "a Graph", type(graph).__name__)
     if schedule is None:
         schedule = graph.schedule or Momentum()
-    if not isinstance(schedule, Schedule):
-        raise ValidationError(
-            "simulate", "schedule", "LayerSync, Random or Momentum", repr(schedule)
-        )
+    check_schedule("simulate", schedule)
     if backend not in BACKENDS:
         raise ValidationError("simulate", "backend", f"one of {BACKENDS}", repr(backend))
     if num_threads is not None and (
@@ -153,14 +160,27 @@ def simulate(
         )
 
     def run(samples: slice) -> Record:
-        arguments = graph, frames[samples], schedule, stop, ids[samples], trace
+        drawn = schedule.draw(ids[samples])
+        places = [np.flatnonzero(drawn == i) for i in range(len(schedule.parts))]
+        records = [
+            run_part(part, frames[samples], ids[samples], where)
+            for part, where in zip(schedule.parts, places, strict=True)
+            if len(where)
+        ]
+        if len(records) == 1:
+            return records[0]
+        return _join(records, np.argsort(np.concatenate(places)))
+
+    def run_part(part: Part, x: npt.NDArray, ids: npt.NDArray, where: npt.NDArray) -> Record:
+        if len(where) < len(x):
+            x, ids = x[where], ids[where]
         if backend == "reference":
             from lava_async._semantics import reference
 
-            return reference.run(*arguments)
+            return reference.run(graph, x, part, stop, ids, trace)
         from lava_async import _kernel
 
-        return _kernel.run(*arguments, num_threads=num_threads)
+        return _kernel.run(graph, x, part, stop, ids, trace, num_threads=num_threads)
 
     if progress is None:
         return run(slice(None))
@@ -171,10 +191,20 @@ def simulate(
     return _join(records)
 
 
-def _join(records: Sequence[Record]) -> Record:
-    """One record of all samples."""
+def _join(records: Sequence[Record], order: npt.NDArray[np.intp] | None = None) -> Record:
+    """One record of all samples, one after another or in the order given."""
     arrays: dict[str, Any] = {}
     for field in dataclasses.fields(Record):
         parts = [getattr(record, field.name) for record in records]
-        arrays[field.name] = None if parts[0] is None else np.concatenate(parts)
+        known = [part for part in parts if part is not None]
+        if not known:
+            arrays[field.name] = None
+            continue
+        # Layer-synchronized samples of a mixture release nothing.
+        filled = [
+            np.full_like(record.all_spikes, -1, known[0].dtype) if part is None else part
+            for part, record in zip(parts, records, strict=True)
+        ]
+        joined = np.concatenate(filled)
+        arrays[field.name] = joined if order is None else joined[order]
     return Record(**arrays)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from lava_async._semantics import dynamics as dyn
 from lava_async.errors import GraphError
 
 INT32_MAX = (1 << 31) - 1
@@ -57,3 +58,11 @@ def shape(where: str, value: Sequence[int]) -> tuple[int, ...]:
     if math.prod(shape) > INT32_MAX:
         raise GraphError(where, "shape", f"at most {INT32_MAX} neurons", shape)
     return shape
+
+
+def weights(where: str, value: npt.ArrayLike, dimensions: int) -> npt.NDArray[np.int16]:
+    """Synaptic weights: integers in -256..254, in an array of so many dimensions."""
+    array = integers(where, "weight", value, dyn.WEIGHT_MIN, dyn.WEIGHT_MAX, np.int16)
+    if array.ndim != dimensions:
+        raise GraphError(where, "weight dimensions", dimensions, array.ndim)
+    return array

@@ -1,10 +1,18 @@
-"""Connections: what becomes of spikes on their way from one population to another."""
+"""Connections: what becomes of spikes on their way from one population to another.
+
+A kind of connection is described here and nowhere else. `Connection.synapses` is enough: all
+else follows from it, and every backend runs such a kind through its synapses one by one. What a
+kind does faster it overrides here; the kernel has its own fast paths
+(`lava_async._kernel.connections`).
+"""
 
 from __future__ import annotations
 
+import abc
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,34 +24,242 @@ from lava_async.errors import GraphError
 INPUT = -1
 """Source index of the network input."""
 
+MAX_DELAY = 62
+"""Longest axonal delay in time steps, as on Loihi."""
+
+Shape = tuple[int, ...]
+Ints = npt.NDArray[np.int64]
+
+
+def check_delay(where: str, what: str, delay: npt.ArrayLike) -> int | npt.NDArray[np.uint8]:
+    """One delay for all as int, or one for each as (n,) uint8."""
+    if np.ndim(delay) == 0:
+        return checks.integer(where, what, delay, 0, MAX_DELAY)
+    return checks.integers(where, what, np.ravel(delay), 0, MAX_DELAY, np.uint8)
+
 
 @dataclass(frozen=True, eq=False)
-class Connection:
-    """Synapses from one population (or `INPUT`) to another, by index into the graph."""
+class Synapses:
+    """Synapses one by one, source after source (a CSC matrix of (target, source)).
+
+    Attributes
+    ----------
+    shape : (target size, source size)
+    first : (source size + 1,) int64
+        Those of source i are ``first[i]`` to ``first[i + 1] - 1``.
+    target : (n,) int64
+        Ascending for each source.
+    weight : (n,) int16
+    """
+
+    shape: tuple[int, int]
+    first: Ints
+    target: Ints
+    weight: npt.NDArray[np.int16]
+
+    @classmethod
+    def from_entries(
+        cls,
+        where: str,
+        shape: tuple[int, int],
+        target: npt.ArrayLike,
+        source: npt.ArrayLike,
+        weight: npt.ArrayLike,
+    ) -> Synapses:
+        """Synapses in any order.
+
+        Parameters
+        ----------
+        where : str
+            For messages.
+        shape : (target size, source size)
+        target, source : (n,) array of int
+            Neurons, flat in C order.
+        weight : (n,) array of int
+            In -256..254; a synapse of weight 0 is one, too.
+
+        Raises
+        ------
+        GraphError
+            A value is out of range, or two synapses join the same neurons.
+        """
+        sizes = tuple(checks.integer(where, "shape", n, 0, checks.INT32_MAX) for n in shape)
+        target = checks.integers(where, "target", target, 0, sizes[0] - 1, np.int64)
+        source = checks.integers(where, "source", source, 0, sizes[1] - 1, np.int64)
+        weight = checks.weights(where, weight, 1)
+        if not target.shape == source.shape == weight.shape:
+            lengths = target.shape, source.shape, weight.shape
+            raise GraphError(where, "target, source and weight", "one length", lengths)
+        order = np.lexsort((target, source))
+        target, source, weight = target[order], source[order], weight[order]
+        twice = np.flatnonzero((np.diff(source) == 0) & (np.diff(target) == 0))
+        if len(twice):
+            at = int(twice[0])
+            got = f"two from {source[at]} to {target[at]}"
+            raise GraphError(where, "synapses", "at most one between two neurons", got)
+        first = np.zeros(sizes[1] + 1, np.int64)
+        np.cumsum(np.bincount(source, minlength=sizes[1]), out=first[1:])
+        return cls((sizes[0], sizes[1]), first, target, weight)
+
+    @classmethod
+    def from_matrix(cls, where: str, matrix: Any) -> Synapses:
+        """Every stored entry of a SciPy sparse matrix (target size, source size)."""
+        if not hasattr(matrix, "tocoo"):
+            got = type(matrix).__name__
+            raise GraphError(where, "weight", "a SciPy sparse matrix, or Synapses", got)
+        entries = matrix.tocoo()
+        return cls.from_entries(where, entries.shape, entries.row, entries.col, entries.data)
+
+    @functools.cached_property
+    def source(self) -> Ints:
+        """(n,) source of each synapse."""
+        return np.repeat(np.arange(self.shape[1]), np.diff(self.first))
+
+
+@dataclass(frozen=True, eq=False)
+class Connection(abc.ABC):
+    """Synapses from one population (or `INPUT`) to another, by index into the graph.
+
+    A new kind defines `synapses` and calls ``super().__post_init__()`` where it has one of its
+    own; it then runs on every backend. The other methods may be overridden by faster ones that
+    give the same numbers.
+
+    Parameters
+    ----------
+    source, target : int
+    delay : int or (source size,) array of int, keyword only
+        Axonal delay in time steps, 0..62, for all sources or for each.
+    """
 
     source: int
     target: int
+    delay: int | npt.NDArray[np.uint8] = field(default=0, kw_only=True)
 
-    def fan_out(self, source_shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-        """Synapses of each source neuron, flat in C order."""
-        raise NotImplementedError
+    kind: ClassVar[str] = "connection"
+    """What messages call it."""
 
-    def deliver(
-        self, spikes: npt.NDArray[np.int64], source_shape: tuple[int, ...], size: int
-    ) -> npt.NDArray[np.int64]:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "delay", check_delay(self.where, "delay", self.delay))
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"{self.kind} {self.source}->{self.target}"
+
+    @abc.abstractmethod
+    def synapses(self, source_shape: Shape) -> Synapses:
+        """Every synapse; neurons are numbered in C order.
+
+        Parameters
+        ----------
+        source_shape : tuple of int
+            (C,) or (C, H, W).
+        """
+
+    def fan_out(self, source_shape: Shape) -> Ints:
+        """Synapses of each source neuron, (source size,)."""
+        return np.diff(self._synapses(source_shape).first)
+
+    def deliver(self, spikes: Ints, source_shape: Shape, size: int) -> Ints:
         """Weighted sum over released spikes, flat (size,), in weight units.
 
-        spikes : (source size,) int64, how often each source neuron is delivered.
+        Parameters
+        ----------
+        spikes : (source size,) int64
+            How often each source neuron is delivered.
+        source_shape : tuple of int
+        size : int
+            Neurons of the target.
         """
-        raise NotImplementedError
+        synapses = self._synapses(source_shape)
+        total = np.zeros(size, np.int64)
+        np.add.at(total, synapses.target, synapses.weight * spikes[synapses.source])
+        return total
 
-    def l1(self) -> int:
+    def deliver_back(
+        self, gradient: npt.NDArray[np.float64], source_shape: Shape
+    ) -> npt.NDArray[np.float64]:
+        """The way back: weighted sum over the targets of each source, (source size,).
+
+        The transpose of `deliver`, for gradients.
+
+        Parameters
+        ----------
+        gradient : (size,) float64
+            Of each target neuron.
+        source_shape : tuple of int
+        """
+        synapses = self._synapses(source_shape)
+        total = np.zeros(math.prod(source_shape))
+        np.add.at(total, synapses.source, synapses.weight * gradient[synapses.target])
+        return total
+
+    def l1(self, source_shape: Shape) -> int:
         """Largest Σ|w| over the synapses of one target neuron."""
-        raise NotImplementedError
+        synapses = self._synapses(source_shape)
+        total = np.zeros(synapses.shape[0], np.int64)
+        np.add.at(total, synapses.target, np.abs(synapses.weight.astype(np.int64)))
+        return int(total.max(initial=0))
 
-    def check(self, where: str, source: tuple[int, ...], target: tuple[int, ...]) -> None:
+    def delays(self, source_shape: Shape) -> npt.NDArray[np.uint8]:
+        """Delay of each source, (source size,)."""
+        return np.broadcast_to(np.asarray(self.delay, np.uint8), (math.prod(source_shape),))
+
+    @property
+    def max_delay(self) -> int:
+        return int(np.max(self.delay, initial=0))
+
+    def check(self, where: str, source: Shape, target: Shape) -> None:
         """Raise `GraphError` unless the shapes fit."""
-        raise NotImplementedError
+        size = math.prod(source)
+        if np.ndim(self.delay) and np.shape(self.delay) != (size,):
+            count = len(np.ravel(self.delay))
+            raise GraphError(where, "delay", f"one, or {size}, one for each source", count)
+        self.check_shapes(where, source, target)
+
+    def check_shapes(self, where: str, source: Shape, target: Shape) -> None:
+        """Raise `GraphError` unless the synapses fit these shapes."""
+        want, got = (math.prod(target), math.prod(source)), self._synapses(source).shape
+        if got != want:
+            raise GraphError(where, f"{self.kind} size (out, in)", want, got)
+
+    def _synapses(self, source_shape: Shape) -> Synapses:
+        """`synapses`, made once."""
+        made: dict[Shape, Synapses] = vars(self).setdefault("_made", {})
+        if source_shape not in made:
+            synapses: object = self.synapses(source_shape)
+            if not isinstance(synapses, Synapses):
+                got = type(synapses).__name__
+                raise GraphError(self.where, "what synapses() returns", "Synapses", got)
+            made[source_shape] = synapses
+        return made[source_shape]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_made"}
+
+
+@dataclass(frozen=True, eq=False)
+class Sparse(Connection):
+    """Synapses given one by one.
+
+    Parameters
+    ----------
+    weight : SciPy sparse matrix (target size, source size) of int, or Synapses
+        In -256..254. Every stored entry is a synapse, also one of weight 0. Source and target
+        are read flat in C order.
+    """
+
+    weight: Synapses
+    kind: ClassVar[str] = "sparse"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.weight, Synapses):
+            synapses = Synapses.from_matrix(self.where, self.weight)
+            object.__setattr__(self, "weight", synapses)
+
+    def synapses(self, source_shape):
+        return self.weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +273,17 @@ class Dense(Connection):
     """
 
     weight: npt.NDArray[np.int16]
+    kind: ClassVar[str] = "dense"
 
     def __post_init__(self) -> None:
-        where = f"dense {self.source}->{self.target}"
-        weight = checks.integers(
-            where, "weight", self.weight, dyn.WEIGHT_MIN, dyn.WEIGHT_MAX, np.int16
-        )
-        if weight.ndim != 2:
-            raise GraphError(where, "weight dimensions", 2, weight.ndim)
-        object.__setattr__(self, "weight", weight)
+        super().__post_init__()
+        object.__setattr__(self, "weight", checks.weights(self.where, self.weight, 2))
+
+    def synapses(self, source_shape):
+        size, count = self.weight.shape
+        target = np.tile(np.arange(size), count)
+        first = np.arange(count + 1) * size
+        return Synapses((size, count), first, target, self.weight.T.reshape(-1))
 
     def fan_out(self, source_shape):
         return np.full(math.prod(source_shape), self.weight.shape[0], np.int64)
@@ -74,10 +292,13 @@ class Dense(Connection):
         active = np.flatnonzero(spikes)
         return self.weight[:, active].astype(np.int64) @ spikes[active]
 
-    def l1(self):
+    def deliver_back(self, gradient, source_shape):
+        return gradient @ self.weight
+
+    def l1(self, source_shape):
         return int(np.abs(self.weight.astype(np.int64)).sum(axis=1).max(initial=0))
 
-    def check(self, where, source, target):
+    def check_shapes(self, where, source, target):
         want = (math.prod(target), math.prod(source))
         if self.weight.shape != want:
             raise GraphError(where, "dense weight shape (out, in)", want, self.weight.shape)
@@ -88,11 +309,17 @@ class OneToOne(Connection):
     """Neuron i to neuron i through one shared weight: netx's input layer with neurons."""
 
     weight: int
+    kind: ClassVar[str] = "one-to-one"
 
     def __post_init__(self) -> None:
-        where = f"one-to-one {self.source}->{self.target}"
-        weight = checks.integer(where, "weight", self.weight, dyn.WEIGHT_MIN, dyn.WEIGHT_MAX)
+        super().__post_init__()
+        weight = checks.integer(self.where, "weight", self.weight, dyn.WEIGHT_MIN, dyn.WEIGHT_MAX)
         object.__setattr__(self, "weight", weight)
+
+    def synapses(self, source_shape):
+        size = math.prod(source_shape)
+        weight = np.full(size, self.weight, np.int16)
+        return Synapses((size, size), np.arange(size + 1), np.arange(size), weight)
 
     def fan_out(self, source_shape):
         return np.ones(math.prod(source_shape), np.int64)
@@ -100,10 +327,13 @@ class OneToOne(Connection):
     def deliver(self, spikes, source_shape, size):
         return spikes * self.weight
 
-    def l1(self):
+    def deliver_back(self, gradient, source_shape):
+        return gradient * self.weight
+
+    def l1(self, source_shape):
         return abs(self.weight)
 
-    def check(self, where, source, target):
+    def check_shapes(self, where, source, target):
         if math.prod(source) != math.prod(target):
             raise GraphError(where, "one-to-one size", math.prod(source), target)
 
@@ -123,14 +353,14 @@ class Conv(Connection):
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    kind: ClassVar[str] = "conv"
 
     def __post_init__(self) -> None:
-        where = f"conv {self.source}->{self.target}"
+        super().__post_init__()
+        where = self.where
         put = functools.partial(object.__setattr__, self)
-        weight = checks.integers(
-            where, "weight", self.weight, dyn.WEIGHT_MIN, dyn.WEIGHT_MAX, np.int16
-        )
-        if weight.ndim != 4 or 0 in weight.shape:
+        weight = checks.weights(where, self.weight, 4)
+        if 0 in weight.shape:
             raise GraphError(where, "weight shape", "(out, in/groups, kh, kw)", weight.shape)
         put("weight", weight)
         put("stride", checks.pair(where, "stride", self.stride, 1))
@@ -162,6 +392,33 @@ class Conv(Connection):
             + np.arange(kernel)[:, None] * self.dilation[axis]
         )
         return np.arange(n)[:, None, None] == place
+
+    def synapses(self, source_shape):
+        channels, height, width = self.out_shape(source_shape)
+        # Places where source row (column), tap and target row (column) meet.
+        y, ky, out_y = np.nonzero(self._taps(source_shape[1], height, 0))
+        x, kx, out_x = np.nonzero(self._taps(source_shape[2], width, 1))
+        in_group, out_group = self.weight.shape[1], channels // self.groups
+        source_channel = np.arange(source_shape[0])[:, None, None, None]
+        offset = np.arange(out_group)[None, :, None, None]
+        target_channel = source_channel // in_group * out_group + offset
+        weight = self.weight[
+            target_channel, source_channel % in_group, ky[None, None, :, None], kx
+        ]
+        source = np.ravel_multi_index(
+            np.broadcast_arrays(source_channel, y[:, None], x[None, :]), source_shape
+        )
+        target = np.ravel_multi_index(
+            np.broadcast_arrays(target_channel, out_y[:, None], out_x[None, :]),
+            (channels, height, width),
+        )
+        return Synapses.from_entries(
+            self.where,
+            (channels * height * width, math.prod(source_shape)),
+            target.reshape(-1),
+            np.broadcast_to(source, target.shape).reshape(-1),
+            weight.reshape(-1),
+        )
 
     def fan_out(self, source_shape):
         _, height, width = self.out_shape(source_shape)
@@ -195,10 +452,10 @@ class Conv(Connection):
                     )
         return total.reshape(-1)
 
-    def l1(self):
+    def l1(self, source_shape):
         return int(np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max())
 
-    def check(self, where, source, target):
+    def check_shapes(self, where, source, target):
         if len(source) != 3:
             raise GraphError(where, "conv source shape", "(C, H, W)", source)
         if source[0] != self.weight.shape[1] * self.groups:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from lava_async._semantics import checks
 from lava_async._semantics import dynamics as dyn
-from lava_async._semantics.connections import INPUT, Connection
+from lava_async._semantics.connections import INPUT, Connection, check_delay
 from lava_async._semantics.schedule import Schedule
 from lava_async.errors import GraphError
 
@@ -72,19 +72,34 @@ class Population:
         return math.prod(self.shape)
 
 
-def topological(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
-    """Topological order of 0..count-1, ties and cycles broken by number.
+def components(count: int, edges: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Strongly connected components of 0..count-1, in topological order; ties by lowest number.
 
     Edges (source, target) from outside that range, such as from `INPUT`, do not matter.
     """
-    edges = list(edges)
-    waiting = {p: {s for s, t in edges if t == p and s != p} for p in range(count)}
-    order: list[int] = []
+    targets: list[set[int]] = [set() for _ in range(count)]
+    for source, target in edges:
+        if source >= 0:
+            targets[source].add(target)
+    reached = [_reached(p, targets) for p in range(count)]
+    whole = [[q for q in range(count) if q in reached[p] and p in reached[q]] for p in range(count)]
+    waiting = {c[0]: c for p, c in enumerate(whole) if c[0] == p}
+    order: list[list[int]] = []
     while waiting:
-        ready = [p for p, sources in waiting.items() if not sources & waiting.keys()]
-        order.append(min(ready or waiting))
-        del waiting[order[-1]]
+        # Those that no other waiting component leads to.
+        ready = [p for p in waiting if not any(p in reached[q] for q in waiting if q != p)]
+        order.append(waiting.pop(min(ready)))
     return order
+
+
+def _reached(start: int, targets: list[set[int]]) -> set[int]:
+    """Where a path leads, its start included."""
+    found, todo = {start}, [start]
+    while todo:
+        new = targets[todo.pop()] - found
+        found |= new
+        todo += new
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +117,9 @@ class Graph:
         Index of the output population; the last one by default.
     schedule : Schedule, optional
         What the file records.
+    output_delay : int or (outputs,) array of int
+        Time steps by which the output is late, for all its neurons or for each, 0..62: SLAYER's
+        delay of the last block. Early decision and the measures are of the firing.
     """
 
     input_shape: tuple[int, ...]
@@ -109,6 +127,7 @@ class Graph:
     connections: tuple[Connection, ...]
     output: int = -1
     schedule: Schedule | None = None
+    output_delay: int | npt.NDArray[np.uint8] = 0
 
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
@@ -121,6 +140,10 @@ class Graph:
         put("output", checks.integer("graph", "output", self.output, -count, count - 1) % count)
         if self.num_neurons > checks.INT32_MAX:
             raise GraphError("graph", "neurons", f"at most {checks.INT32_MAX}", self.num_neurons)
+        put("output_delay", check_delay("graph", "output_delay", self.output_delay))
+        if np.ndim(self.output_delay) and np.size(self.output_delay) != math.prod(self.out_shape):
+            want, got = f"one, or {math.prod(self.out_shape)}", np.size(self.output_delay)
+            raise GraphError("graph", "output_delay", want, got)
         for index, c in enumerate(self.connections):
             where = f"connection {index}"
             checks.integer(where, "source", c.source, INPUT, count - 1)
@@ -154,16 +177,41 @@ class Graph:
 
     @functools.cached_property
     def order(self) -> tuple[int, ...]:
-        """Populations in topological order, ties and cycles broken by file order."""
+        """In which `LayerSync` evaluates the populations.
+
+        Strongly connected components in topological order (ties by their lowest population),
+        over all connections, delayed ones too; file order inside a component.
+        """
         edges = [(c.source, c.target) for c in self.connections]
-        return tuple(topological(len(self.populations), edges))
+        return tuple(p for c in components(len(self.populations), edges) for p in c)
+
+    def layered_delay(self, connection: Connection) -> int | npt.NDArray[np.uint8]:
+        """Delay under `LayerSync`: what goes back in `order` takes at least one time step."""
+        c, order = connection, self.order
+        recurs = c.source != INPUT and order.index(c.target) <= order.index(c.source)
+        return np.maximum(c.delay, 1) if recurs else c.delay
+
+    @functools.cached_property
+    def max_delay(self) -> int:
+        """Longest delay of a connection; under `LayerSync` at least 1 where one recurs."""
+        return max(int(np.max(self.layered_delay(c), initial=0)) for c in self.connections)
+
+    def delayed_output(self, spikes: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """Spikes (B, outputs, T) of the output population as they come out, `output_delay` late."""
+        late = np.broadcast_to(self.output_delay, spikes.shape[1:2])
+        if not late.any():
+            return spikes
+        result = np.zeros_like(spikes)
+        for neuron, delay in enumerate(late.tolist()):
+            result[:, neuron, delay:] = spikes[:, neuron, : spikes.shape[2] - delay]
+        return result
 
     @functools.cached_property
     def max_input(self) -> int:
         """Largest input value for which no weighted sum can leave 32 bits."""
         total = np.zeros(len(self.populations), np.int64)
         for c in self.connections:
-            total[c.target] += c.l1()
+            total[c.target] += c.l1(self.source_shape(c))
         return checks.INT32_MAX // max(1, int(total.max()))
 
     def replace(self, **changes: object) -> Graph:

@@ -45,6 +45,7 @@ class Purpose(enum.IntEnum):
     REFRACTORY_DROPOUT = 1
     SPIKE_DROPOUT = 2
     INPUT_DROPOUT = 3
+    MIXTURE = 4
 
 
 def philox4x32(c0, c1, c2, c3, k0, k1):

@@ -15,7 +15,7 @@ class Record:
     Attributes
     ----------
     spikes : (B, *out_shape, T) int8
-        Spikes (0/1) of the output population.
+        Spikes (0/1) of the output population, as late as `Graph.output_delay` says.
     all_spikes : (B, N, T) int8
         Spikes of every neuron, populations in file order, C order within one.
     forward_steps : (B, T) int64
@@ -31,7 +31,8 @@ class Record:
     fired_at, released_at : (B, N, T) int32 or None
         Only with ``trace=True``: forward steps that had run when each neuron fired, and the
         forward step (from 0) that released its spike; -1 where it did not or was not.
-        ``released_at`` is None for `LayerSync`, which has no pool.
+        ``released_at`` is None for `LayerSync`, which has no pool; in a `Mixture` its samples
+        have -1.
     """
 
     spikes: npt.NDArray[np.int8]

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._semantics import dynamics as dyn
-from lava_async._semantics.connections import INPUT, Connection
+from lava_async._semantics.connections import INPUT
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
-from lava_async._semantics.schedule import AsyncSchedule, Schedule
+from lava_async._semantics.schedule import AsyncSchedule, LayerSync
 from lava_async.errors import ForwardStepLimitError
 
 Ints = npt.NDArray[np.int64]
@@ -81,35 +81,59 @@ class _Neurons:
         return current != 0
 
 
-class _Wiring:
-    """The connections of a graph with their fan-out."""
+class _Late:
+    """Currents of one sample that arrive in later time steps."""
 
     def __init__(self, graph: Graph):
+        self._rows = np.zeros((max(graph.max_delay, 1), graph.num_neurons), np.int64)
+
+    def at(self, time_step: int) -> Ints:
+        """(N,) what arrives then, to be added to; at most `Graph.max_delay` ahead."""
+        return self._rows[time_step % len(self._rows)]
+
+    def take(self, time_step: int) -> Ints:
+        """(N,) what arrives now; its place is free for a later time step."""
+        arriving = self.at(time_step).copy()
+        self.at(time_step)[:] = 0
+        return arriving
+
+
+class _Wiring:
+    """The connections of a graph with their fan-out, and their delays under a schedule."""
+
+    def __init__(self, graph: Graph, layered: bool):
         self.graph = graph
         self.fan_out = {c: c.fan_out(graph.source_shape(c)) for c in graph.connections}
+        self.delay = {
+            c: np.broadcast_to(graph.layered_delay(c) if layered else c.delay, fan_out.shape)
+            for c, fan_out in self.fan_out.items()
+        }
 
-    def deliver(self, connection: Connection, spikes: Ints, step: _Step) -> Ints:
-        """Current (target size,) of spikes (source size,) through one connection."""
-        step.synops += int(self.fan_out[connection] @ spikes)
-        shape = self.graph.source_shape(connection)
-        size = self.graph.populations[connection.target].size
-        return connection.deliver(spikes, shape, size) << dyn.STATE_SHIFT
+    def send(
+        self, source: int, spikes: Ints, time_step: int, current: Ints, late: _Late, step: _Step
+    ) -> None:
+        """Deliver spikes (source size,) of a population or the input, now or later.
 
-    def deliver_input(self, frame: Ints, step: _Step) -> Ints:
-        """Current (N,) of a whole input frame."""
-        current = np.zeros(self.graph.num_neurons, np.int64)
+        current : (N,) what arrives in this time step, is added to.
+        """
         for c in self.graph.connections:
-            if c.source == INPUT:
-                current[self.graph.slice(c.target)] += self.deliver(c, frame, step)
-        return current
+            if c.source != source:
+                continue
+            step.synops += int(self.fan_out[c] @ spikes)
+            shape, here = self.graph.source_shape(c), self.graph.slice(c.target)
+            for delay in np.unique(self.delay[c]).tolist():
+                arriving = late.at(time_step + delay) if delay else current
+                some = np.where(self.delay[c] == delay, spikes, 0)
+                weighted = c.deliver(some, shape, here.stop - here.start)
+                arriving[here] += weighted << dyn.STATE_SHIFT
 
-    def deliver_released(self, released: Ints, step: _Step) -> Ints:
-        """Current (N,) of released spikes (N,)."""
+    def send_released(
+        self, released: Ints, time_step: int, late: _Late, step: _Step
+    ) -> Ints:
+        """Deliver released spikes (N,). Returns the current (N,) that arrives at once."""
         current = np.zeros(self.graph.num_neurons, np.int64)
-        for c in self.graph.connections:
-            if c.source != INPUT:
-                spikes = released[self.graph.slice(c.source)]
-                current[self.graph.slice(c.target)] += self.deliver(c, spikes, step)
+        for p in range(len(self.graph.populations)):
+            self.send(p, released[self.graph.slice(p)], time_step, current, late, step)
         return current
 
 
@@ -143,6 +167,7 @@ def _async_time_step(
     sample: _Sample,
     time_step: int,
     frame: Ints,
+    late: _Late,
     stop_after: int | None,
     max_forward_steps: int | None,
 ) -> _Step:
@@ -151,11 +176,13 @@ def _async_time_step(
     step = _Step(graph.num_neurons)
     pending = np.zeros(graph.num_neurons, np.int64)  # the pool: waiting spikes per neuron
     momentum = np.zeros(graph.num_neurons, np.int64)
+    latest = np.zeros(graph.num_neurons, np.int64)  # forward steps run when it last fired
     refractory = np.zeros(graph.num_neurons, bool)
     decided_at: int | None = None
 
     touched = neurons.boundary(step)
-    current = wiring.deliver_input(sample.frame(time_step, frame), step)
+    current = late.take(time_step)
+    wiring.send(INPUT, sample.frame(time_step, frame), time_step, current, late, step)
     while True:
         touched |= neurons.integrate(current, refractory, step)
 
@@ -164,6 +191,7 @@ def _async_time_step(
         kept = fired[~sample.lost(time_step, k, fired)]
         pending[kept] += 1
         momentum[kept] = neurons.v[kept]
+        latest[kept] = k
         neurons.v[fired] = 0
         refractory[fired] = ~sample.awake(time_step, k, fired)
         step.spikes[kept] += 1
@@ -184,7 +212,8 @@ def _async_time_step(
 
         chosen = pool[
             schedule.select(
-                pool, momentum[pool], neurons.threshold[pool], sample.index, time_step, k
+                pool, momentum[pool], neurons.threshold[pool], latest[pool],
+                sample.index, time_step, k,
             )
         ]
         released = np.zeros(graph.num_neurons, np.int64)
@@ -192,29 +221,24 @@ def _async_time_step(
         pending[chosen] = 0
         step.released_at[chosen] = k
         step.forward_steps += 1
-        current = wiring.deliver_released(released, step)
+        current = wiring.send_released(released, time_step, late, step)
         touched[:] = False
 
 
 def _layer_time_step(
     wiring: _Wiring,
     neurons: _Neurons,
-    schedule: Schedule,
+    schedule: LayerSync,
     sample: _Sample,
     time_step: int,
     frame: Ints,
-    late: Ints,
+    late: _Late,
 ) -> _Step:
-    """One layer-synchronized time step.
-
-    late : (N,) current of spikes over recurrent edges. Holds those of the time step before
-        on entry and those for the next one on return.
-    """
+    """One layer-synchronized time step."""
     graph = wiring.graph
     step = _Step(graph.num_neurons)
-    place = {p: i for i, p in enumerate(graph.order)}
-    current = late + wiring.deliver_input(sample.frame(time_step, frame), step)
-    late[:] = 0
+    current = late.take(time_step)
+    wiring.send(INPUT, sample.frame(time_step, frame), time_step, current, late, step)
     for p in graph.order:
         here = graph.slice(p)
         neurons.boundary(step, here)
@@ -226,17 +250,14 @@ def _layer_time_step(
         step.spikes[kept] = 1
         step.fired_at[kept] = step.forward_steps
         step.forward_steps += -(-len(kept) // schedule.group_size)
-        for c in graph.connections:
-            if c.source == p:
-                arriving = current if place[c.target] > place[p] else late
-                arriving[graph.slice(c.target)] += wiring.deliver(c, step.spikes[here], step)
+        wiring.send(p, step.spikes[here], time_step, current, late, step)
     return step
 
 
 def run(
     graph: Graph,
     x: npt.NDArray[np.integer],
-    schedule: Schedule,
+    schedule: LayerSync | AsyncSchedule,
     stop_after: int | None = None,
     sample_ids: npt.NDArray[np.integer] | None = None,
     trace: bool = False,
@@ -256,17 +277,18 @@ def run(
     batch, num_steps = x.shape[0], x.shape[-1]
     frames = x.reshape(batch, -1, num_steps).astype(np.int64)
     ids = range(batch) if sample_ids is None else [int(i) for i in sample_ids]
-    wiring = _Wiring(graph)
+    asynchronous = isinstance(schedule, AsyncSchedule)
+    wiring = _Wiring(graph, layered=not asynchronous)
     steps: list[list[_Step]] = []
     for b, index in enumerate(ids):
-        neurons, sample = _Neurons(graph), _Sample(index, dropout)
-        late = np.zeros(graph.num_neurons, np.int64)
+        neurons, sample, late = _Neurons(graph), _Sample(index, dropout), _Late(graph)
         steps.append([])
         for t in range(num_steps):
             frame = frames[b, :, t]
             if isinstance(schedule, AsyncSchedule):
                 step = _async_time_step(
-                    wiring, neurons, schedule, sample, t, frame, stop_after, max_forward_steps
+                    wiring, neurons, schedule, sample, t, frame, late, stop_after,
+                    max_forward_steps,
                 )
             else:
                 step = _layer_time_step(wiring, neurons, schedule, sample, t, frame, late)
@@ -280,9 +302,8 @@ def run(
     spikes, fired_at = collect("spikes", np.int8), collect("fired_at", np.int32)
     output = graph.slice(graph.output)
     shape = (batch, *graph.out_shape, num_steps)
-    asynchronous = isinstance(schedule, AsyncSchedule)
     return Record(
-        spikes=spikes[:, output].reshape(shape),
+        spikes=graph.delayed_output(spikes[:, output]).reshape(shape),
         all_spikes=spikes,
         forward_steps=collect("forward_steps", np.int64),
         synops=collect("synops", np.int64),

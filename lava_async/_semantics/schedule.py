@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._semantics import random
-from lava_async.errors import ValidationError
+from lava_async.errors import ExecutionError, UnsupportedError, ValidationError
 
 
 def noise_amplitude(noise: float, threshold: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -25,7 +27,77 @@ def noise_amplitude(noise: float, threshold: npt.ArrayLike) -> npt.NDArray[np.fl
 
 @dataclass(frozen=True)
 class Schedule(abc.ABC):
-    """Base of all schedules.
+    """Base of all schedules."""
+
+    name: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain description, e.g. ``{"scheduler": "momentum", "group_size": 8, …}``.
+
+        Raises
+        ------
+        UnsupportedError
+            The schedule is not one of `SCHEDULES`, so that `from_dict` would not know it.
+        """
+        if SCHEDULES.get(getattr(self, "name", "")) is not type(self):
+            raise UnsupportedError(
+                "schedule", "kind that can be recorded", f"one of {', '.join(SCHEDULES)}",
+                type(self).__name__,
+            )
+        return {"scheduler": self.name, **dataclasses.asdict(self)}
+
+    @property
+    def parts(self) -> tuple[LayerSync | AsyncSchedule, ...]:
+        """The schedules that samples run with: more than one only in a `Mixture`."""
+        raise NotImplementedError
+
+    def draw(self, samples: npt.ArrayLike) -> npt.NDArray[np.intp]:
+        """Which of `parts` each sample runs with, by its index. (B,) int -> (B,) int."""
+        return np.zeros(np.shape(samples), np.intp)
+
+    def of_sample(self, sample: int) -> LayerSync | AsyncSchedule:
+        """The schedule that a sample runs with."""
+        return self.parts[int(self.draw([sample])[0])]
+
+
+@dataclass(frozen=True)
+class _Single(Schedule):
+    """A schedule that every sample runs with."""
+
+    group_size: int = 8
+
+    def __post_init__(self) -> None:
+        size = self.group_size
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+            raise ValidationError(
+                type(self).__name__, "group_size", "an integer >= 1", repr(size)
+            )
+        object.__setattr__(self, "group_size", int(size))
+
+    @property
+    def parts(self):
+        return (self,)
+
+
+@dataclass(frozen=True)
+class LayerSync(_Single):
+    """Layer synchronization, the baseline: each population waits for its predecessors.
+
+    Attributes
+    ----------
+    group_size : int
+        F >= 1. It only counts forward steps: Σ over populations of ceil(spikes / F).
+    """
+
+    name: ClassVar[str] = "layer"
+
+
+@dataclass(frozen=True)
+class AsyncSchedule(_Single):
+    """Base of the schedules without layer synchronization, and of a user's own.
+
+    A subclass defines `priorities`. It runs on the backends "reference" and "graph" and in the
+    trainer; compiled code, which knows the schedules of this package only, refuses it.
 
     Attributes
     ----------
@@ -33,45 +105,20 @@ class Schedule(abc.ABC):
         F >= 1: how many spikes are released per forward step, over the whole network.
     """
 
-    group_size: int = 8
-    name: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        size = self.group_size
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValidationError(type(self).__name__, "group_size", "an integer >= 1", repr(size))
-        object.__setattr__(self, "group_size", int(size))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain description, e.g. ``{"scheduler": "momentum", "group_size": 8, …}``."""
-        return {"scheduler": self.name, **dataclasses.asdict(self)}
-
-
-@dataclass(frozen=True)
-class LayerSync(Schedule):
-    """Layer synchronization, the baseline: each population waits for its predecessors.
-
-    ``group_size`` only counts forward steps: Σ over populations of ceil(spikes / F).
-    """
-
-    name: ClassVar[str] = "layer"
-
-
-@dataclass(frozen=True)
-class AsyncSchedule(Schedule):
-    """Base of the schedules without layer synchronization."""
-
     @abc.abstractmethod
     def priorities(
         self,
         neurons: npt.NDArray[np.int64],
         momenta: npt.NDArray[np.int64],
         thresholds: npt.NDArray[np.int64],
+        fired_at: npt.NDArray[np.int64],
         sample: npt.ArrayLike,
         time_step: int,
         forward_step: int,
     ) -> npt.NDArray[np.float64]:
         """Priority of each pooled spike, highest first; equal: lowest neuron index first.
+
+        It must be a pure function of its arguments.
 
         Parameters
         ----------
@@ -81,22 +128,59 @@ class AsyncSchedule(Schedule):
             Voltage before the reset, membrane units.
         thresholds : (P,) int64
             Firing threshold θ, membrane units.
-        sample : int or (P,) int64
-        time_step, forward_step : int
+        fired_at : (P,) int64
+            Forward steps that had run in the time step when each fired.
+        sample, time_step, forward_step : int
             These name the draw; ``forward_step`` counts releases from 0.
+
+        Returns
+        -------
+        (P,) float64
         """
+
+    def rank(
+        self,
+        neurons: npt.NDArray[np.int64],
+        momenta: npt.NDArray[np.int64],
+        thresholds: npt.NDArray[np.int64],
+        fired_at: npt.NDArray[np.int64],
+        sample: npt.ArrayLike,
+        time_step: int,
+        forward_step: int,
+    ) -> npt.NDArray[np.float64]:
+        """`priorities`, checked.
+
+        Raises
+        ------
+        ExecutionError
+            They are not one number each, which only a user's own schedule can get wrong.
+        """
+        found = np.asarray(
+            self.priorities(
+                neurons, momenta, thresholds, fired_at, sample, time_step, forward_step
+            )
+        )
+        if found.shape != neurons.shape or found.dtype.kind not in "biuf":
+            got = f"{found.dtype} of shape {found.shape}"
+        elif np.isnan(found).any():
+            got = "nan"
+        else:
+            return found.astype(np.float64)
+        where = f"{type(self).__name__}.priorities"
+        raise ExecutionError(where, "result", f"{len(neurons)} numbers, one for each spike", got)
 
     def select(
         self,
         neurons: npt.NDArray[np.int64],
         momenta: npt.NDArray[np.int64],
         thresholds: npt.NDArray[np.int64],
+        fired_at: npt.NDArray[np.int64],
         sample: int,
         time_step: int,
         forward_step: int,
     ) -> npt.NDArray[np.intp]:
         """Places in the pool of the ``min(F, P)`` spikes to release now."""
-        key = self.priorities(neurons, momenta, thresholds, sample, time_step, forward_step)
+        key = self.rank(neurons, momenta, thresholds, fired_at, sample, time_step, forward_step)
         return np.lexsort((neurons, -key))[: self.group_size]
 
 
@@ -117,7 +201,9 @@ class Random(AsyncSchedule):
         super().__post_init__()
         object.__setattr__(self, "seed", random.check_seed("Random", self.seed))
 
-    def priorities(self, neurons, momenta, thresholds, sample, time_step, forward_step):
+    def priorities(
+        self, neurons, momenta, thresholds, fired_at, sample, time_step, forward_step
+    ):
         return random.uniform53(
             *random.words(
                 self.seed, random.Purpose.SCHEDULE, sample, time_step, forward_step, neurons
@@ -154,7 +240,9 @@ class Momentum(AsyncSchedule):
         object.__setattr__(self, "noise", float(noise))
         object.__setattr__(self, "seed", random.check_seed("Momentum", self.seed))
 
-    def priorities(self, neurons, momenta, thresholds, sample, time_step, forward_step):
+    def priorities(
+        self, neurons, momenta, thresholds, fired_at, sample, time_step, forward_step
+    ):
         key = momenta.astype(np.float64)
         if self.noise:
             word, _ = random.words(
@@ -164,7 +252,96 @@ class Momentum(AsyncSchedule):
         return key
 
 
-SCHEDULES: dict[str, type[Schedule]] = {s.name: s for s in (LayerSync, Random, Momentum)}
+@dataclass(frozen=True)
+class Fifo(AsyncSchedule):
+    """The spikes that fired in the earliest forward step first, as event queues have it."""
+
+    name: ClassVar[str] = "fifo"
+
+    def priorities(
+        self, neurons, momenta, thresholds, fired_at, sample, time_step, forward_step
+    ):
+        return -fired_at.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Mixture(Schedule):
+    """Each sample runs with one of several schedules, drawn by its index.
+
+    For training networks that are good in any order, and for measuring them.
+
+    Attributes
+    ----------
+    schedules : tuple of Schedule
+        One or more, with group sizes of their own; no mixtures.
+    weights : tuple of float, optional
+        How likely each is, in any unit; all alike by default.
+    seed : int
+        Key of the counter-based generator, 0 <= seed < 2**64.
+    """
+
+    schedules: tuple[LayerSync | AsyncSchedule, ...]
+    weights: tuple[float, ...] | None = None
+    seed: int = 0
+    name: ClassVar[str] = "mixture"
+
+    def __post_init__(self) -> None:
+        put = functools.partial(object.__setattr__, self)
+        given: Any = self.schedules
+        parts = tuple(given) if isinstance(given, Iterable) else ()
+        if not parts or not all(isinstance(p, (LayerSync, AsyncSchedule)) for p in parts):
+            wanted = "one or more schedules that are no mixtures"
+            raise ValidationError("Mixture", "schedules", wanted, repr(given))
+        put("schedules", parts)
+        put("seed", random.check_seed("Mixture", self.seed))
+        if self.weights is not None:
+            put("weights", _check_weights(self.weights, len(parts)))
+
+    @property
+    def parts(self):
+        return self.schedules
+
+    def draw(self, samples):
+        if len(self.schedules) == 1:
+            return super().draw(samples)
+        weights = np.ones(len(self.schedules)) if self.weights is None else self.weights
+        total = np.cumsum(weights, dtype=np.float64)
+        words = random.words(self.seed, random.Purpose.MIXTURE, samples, 0, 0, 0)
+        place = random.uniform53(*words) * 2.0**-53 * total[-1]
+        return np.minimum(np.searchsorted(total, place, side="right"), len(total) - 1)
+
+    def to_dict(self):
+        weights = None if self.weights is None else list(self.weights)
+        schedules = [part.to_dict() for part in self.schedules]
+        return {
+            "scheduler": self.name, "schedules": schedules, "weights": weights, "seed": self.seed
+        }
+
+
+def _check_weights(weights: Any, count: int) -> tuple[float, ...]:
+    found = np.asarray(weights if np.ndim(weights) else [weights])
+    if (
+        found.shape != (count,)
+        or found.dtype.kind not in "iuf"
+        or not (np.isfinite(found).all() and found.min() >= 0 and found.sum() > 0)
+    ):
+        wanted = f"{count} numbers >= 0, not all 0"
+        raise ValidationError("Mixture", "weights", wanted, repr(weights))
+    return tuple(float(w) for w in found)
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    s.name: s for s in (LayerSync, Random, Momentum, Fifo, Mixture)
+}
+
+
+def check_schedule(where: str, schedule: object) -> Schedule:
+    """Raise `ValidationError` unless this is a schedule."""
+    if not isinstance(schedule, Schedule):
+        names = ", ".join(cls.__name__ for cls in SCHEDULES.values())
+        wanted = f"one of {names}, or an AsyncSchedule of your own"
+        raise ValidationError(where, "schedule", wanted, repr(schedule))
+    return schedule
 
 
 def from_dict(description: dict[str, Any], where: str = "schedule") -> Schedule:
@@ -178,6 +355,11 @@ def from_dict(description: dict[str, Any], where: str = "schedule") -> Schedule:
     unknown = sorted(set(settings) - known)
     if unknown:
         raise ValidationError(where, f"settings of {name}", sorted(known), unknown)
+    if cls is Mixture:
+        parts = settings.get("schedules")
+        if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+            raise ValidationError(where, "schedules", "a list of schedules", repr(parts))
+        settings["schedules"] = tuple(from_dict(part, where) for part in parts)
     return cls(**settings)
 
 
@@ -193,7 +375,7 @@ def check_stop_after(schedule: Schedule, stop_after: int | None) -> int | None:
         raise ValidationError(
             type(schedule).__name__, "stop_after", "None or an integer >= 0", repr(stop_after)
         )
-    if not isinstance(schedule, AsyncSchedule):
+    if not all(isinstance(part, AsyncSchedule) for part in schedule.parts):
         raise ValidationError(
             type(schedule).__name__, "stop_after",
             "None: layer-synchronized time steps run to their end", stop_after,

@@ -220,7 +220,8 @@ class _Pool:
         self.schedule = schedule
         self.threshold = threshold.cpu().numpy().astype(np.int64)
         self.ids = ids
-        self.by_momentum = isinstance(schedule, Momentum) and schedule.noise == 0
+        # Not a subclass of it, whose priorities may be its own.
+        self.by_momentum = type(schedule) is Momentum and schedule.noise == 0
         # Momenta are whole numbers, so this fraction makes the lower index win a tie.
         neurons = len(threshold)
         index = torch.arange(neurons, dtype=torch.float64, device=threshold.device)
@@ -231,10 +232,13 @@ class _Pool:
     def begin(self) -> None:
         """A time step begins, with an empty pool."""
         self.key = self.tie.new_full(self.shape, -1)
+        self.fired_at = np.zeros(self.shape, np.int64)
 
-    def add(self, fired: Tensor, momentum: Tensor) -> None:
+    def add(self, fired: Tensor, momentum: Tensor, forward_step: int) -> None:
         """Spikes (B, N) enter the pool, or renew their momentum there."""
         self.key = torch.lerp(self.key, momentum + self.tie, fired.double())
+        if not self.by_momentum:
+            self.fired_at[fired.cpu().numpy() > 0] = forward_step
 
     def select(self, time_step: int, forward_step: int) -> Tensor | None:
         """Remove ``min(F, pool)`` spikes of each sample; None if no spike waits anywhere.
@@ -262,9 +266,10 @@ class _Pool:
         key = self.key.cpu().numpy()
         rows, neurons = np.nonzero(key >= 0)
         momenta = np.floor(key[rows, neurons]).astype(np.int64)
-        priority = self.schedule.priorities(
-            neurons, momenta, self.threshold[neurons], self.ids[rows], time_step, forward_step
-        )
+        priority = self.schedule.rank(
+            neurons, momenta, self.threshold[neurons], self.fired_at[rows, neurons],
+            self.ids[rows], time_step, forward_step,
+        )  # fmt: skip
         order = np.lexsort((neurons, -priority, rows))  # sample by sample, first-ranked first
         rows, neurons = rows[order], neurons[order]
         rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
@@ -425,7 +430,8 @@ class _Run:
                 derivative=self.derivative,
                 detach_reset=rules.detach_reset,
             )
-            self.pool.add(fired if found.kept is None else fired * found.kept, v)
+            kept = fired if found.kept is None else fired * found.kept
+            self.pool.add(kept, v, forward_step)
             self.awake = self.awake - self.draws.resting(time_step, forward_step, fired)
         after: Any = _Fire.apply(self.v, self.credit, self.spikes, found)
         self.v, self.credit, self.spikes = after

@@ -45,7 +45,7 @@ class AbstractPyAsyncConvModel(AbstractPyAsyncConnectionModel):
         # (groups, out, in, kh, kw) -> (source channel, kh, kw, out)
         by_source = weight.reshape(old.groups, self._out_group, in_group, *kernel)
         self._by_source = by_source.transpose(0, 2, 3, 4, 1).reshape(-1, *kernel, self._out_group)
-        return self._conv.fan_out(self._source_shape), self._conv.l1()
+        return self._conv.fan_out(self._source_shape), self._conv.l1(self._source_shape)
 
     def _deliver_frame(self, spikes):
         return self._conv.deliver(spikes, self._source_shape, self.forward_out._shape[0])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from lava.magma.core.process.ports.ports import AbstractPort
 
-from lava_async._semantics.graph import topological
+from lava_async._semantics.graph import components
 from lava_async._semantics.schedule import AsyncSchedule, Momentum, Schedule
 from lava_async.errors import GraphError, ValidationError
 from lava_async.proc import _messages
@@ -128,7 +128,7 @@ class SpikeScheduler(ScheduledProcess):
         return {
             "offsets": np.cumsum([0] + [p.size for p in self._populations]),
             "targets": [sorted(set(found)) for found in fed],
-            "order": topological(len(fed), edges),
+            "order": [p for component in components(len(fed), edges) for p in component],
             "layered": not isinstance(self.schedule, AsyncSchedule),
         }
 

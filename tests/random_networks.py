@@ -1,6 +1,9 @@
 """Hypothesis strategies: random graphs (any topology), inputs and schedules."""
 
+import dataclasses
+
 import numpy as np
+import scipy.sparse
 from hypothesis import strategies as st
 
 import lava_async as la
@@ -36,9 +39,67 @@ def _conv(draw, source, target, source_shape, rng):
     return conv, conv.out_shape(source_shape)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Neighbours(la.Connection):
+    """A kind that only this file knows: neuron i to i and i + 1 of a ring, by two weights."""
+
+    weight: tuple[int, int]
+
+    def synapses(self, source_shape):
+        size = int(np.prod(source_shape))
+        source = np.repeat(np.arange(size), 2)
+        target = (source + np.tile([0, 1], size)) % size
+        weight = np.tile(self.weight, size)
+        if size == 1:  # both synapses would be one
+            source, target, weight = source[:1], target[:1], weight[:1]
+        return la.Synapses.from_entries(self.where, (size, size), target, source, weight)
+
+
 @st.composite
-def graphs(draw, max_populations=4):
-    """Feed-forward chains plus random skip and recurrent dense connections."""
+def _delay(draw, source_shape, rng):
+    """None, one for all, or one for each source, 0 among them."""
+    kind = draw(st.sampled_from(["none", "none", "one", "each"]))
+    if kind == "each":
+        return rng.integers(0, 4, int(np.prod(source_shape)))
+    return draw(st.integers(1, 5)) if kind == "one" else 0
+
+
+def _weights(rng, scale, target_shape, source_shape):
+    size = (int(np.prod(target_shape)), int(np.prod(source_shape)))
+    return rng.integers(-scale, scale + 1, size)
+
+
+@st.composite
+def _connection(draw, source, target, source_shape, target_shape, rng, delays):
+    """Any kind that fits between two shapes."""
+    delay = draw(_delay(source_shape, rng)) if delays else 0
+    scale = draw(st.sampled_from([8, 40, 90, 254]))
+    kinds = ["dense", "sparse"]
+    if np.prod(source_shape) == np.prod(target_shape):
+        kinds += ["one-to-one", "neighbours"]
+    if len(source_shape) == len(target_shape) == 3 and source_shape[1:] == target_shape[1:]:
+        kinds += ["conv", "conv"]
+    match draw(st.sampled_from(kinds)):
+        case "one-to-one":
+            return la.OneToOne(source, target, int(rng.integers(-100, 200)), delay=delay)
+        case "neighbours":
+            weight = tuple(rng.integers(-100, 200, 2).tolist())
+            return Neighbours(source, target, weight, delay=delay)
+        case "conv":
+            weight = rng.integers(-scale, scale + 1, (target_shape[0], source_shape[0], 3, 1))
+            return la.Conv(source, target, weight, padding=(1, 0), delay=delay)
+        case "sparse":
+            weight = _weights(rng, scale, target_shape, source_shape)
+            matrix = scipy.sparse.coo_matrix(weight * (rng.random(weight.shape) < 0.3))
+            return la.Sparse(source, target, matrix, delay=delay)
+    return la.Dense(
+        source, target, _weights(rng, scale, target_shape, source_shape), delay=delay
+    )
+
+
+@st.composite
+def graphs(draw, max_populations=4, delays=True):
+    """A chain of any kinds, plus random skip and recurrent connections of any kind."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     if draw(st.booleans()):
         input_shape = (draw(st.integers(1, 3)), draw(st.integers(2, 6)), draw(st.integers(2, 6)))
@@ -46,32 +107,31 @@ def graphs(draw, max_populations=4):
         input_shape = (draw(st.integers(1, 30)),)
     count = draw(st.integers(1, max_populations))
     populations, connections, shape = [], [], input_shape
-
-    def dense(source, target, source_shape, target_shape):
-        scale = draw(st.sampled_from([8, 40, 90, 254]))
-        size = (int(np.prod(target_shape)), int(np.prod(source_shape)))
-        return la.Dense(source, target, rng.integers(-scale, scale + 1, size))
-
     for p in range(count):
         source = p - 1 if p else la.INPUT
-        if p == 0 and draw(st.integers(0, 4)) == 0:
-            connections.append(la.OneToOne(source, p, int(rng.integers(-100, 200))))
-            target = shape
-        elif len(shape) == 3 and draw(st.booleans()):
+        if len(shape) == 3 and draw(st.booleans()):
             conv, target = draw(_conv(source, p, shape, rng))
-            connections.append(conv)
+            delay = draw(_delay(shape, rng)) if delays else 0
+            connections.append(dataclasses.replace(conv, delay=delay))
         else:
-            target = (draw(st.integers(1, 20)),)
-            connections.append(dense(source, p, shape, target))
+            target = shape if draw(st.booleans()) else (draw(st.integers(1, 20)),)
+            connections.append(draw(_connection(source, p, shape, target, rng, delays)))
         populations.append(draw(_population(f"population {p}", target, rng)))
         shape = target
     for _ in range(draw(st.integers(0, 3))):
         source = draw(st.integers(la.INPUT, count - 1))
         target = draw(st.integers(0, count - 1))
         source_shape = input_shape if source == la.INPUT else populations[source].shape
-        connections.append(dense(source, target, source_shape, populations[target].shape))
+        target_shape = populations[target].shape
+        connections.append(
+            draw(_connection(source, target, source_shape, target_shape, rng, delays))
+        )
+    connections = [connections[i] for i in draw(st.permutations(range(len(connections))))]
     output = draw(st.integers(0, count - 1))
-    return la.Graph(input_shape, tuple(populations), tuple(connections), output)
+    output_delay = draw(_delay(populations[output].shape, rng)) if delays else 0
+    return la.Graph(
+        input_shape, tuple(populations), tuple(connections), output, output_delay=output_delay
+    )
 
 
 @st.composite
@@ -91,8 +151,22 @@ def async_schedules():
     return st.one_of(
         st.builds(la.Random, GROUP_SIZES, seeds),
         st.builds(la.Momentum, GROUP_SIZES, st.sampled_from([0.0, 1e-3, 0.5, 3.0]), seeds),
+        st.builds(la.Fifo, GROUP_SIZES),
     )
 
 
-def schedules():
+def single_schedules():
     return st.one_of(async_schedules(), st.builds(la.LayerSync, GROUP_SIZES))
+
+
+@st.composite
+def mixtures(draw):
+    parts = draw(st.lists(single_schedules(), min_size=1, max_size=4))
+    weights = draw(
+        st.none() | st.lists(st.floats(0.1, 3), min_size=len(parts), max_size=len(parts))
+    )
+    return la.Mixture(parts, weights, draw(st.integers(0, 2**64 - 1)))
+
+
+def schedules():
+    return st.one_of(async_schedules(), single_schedules(), mixtures())

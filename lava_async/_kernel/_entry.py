@@ -89,7 +89,7 @@ def _entry_points(sources: str):
 
 # Every module that compiled code takes a function or a constant from.
 SOURCES = (
-    *sorted(Path(__file__).parent.glob("*.py")),
+    *sorted(Path(__file__).parent.rglob("*.py")),
     *(Path(inspect.getfile(module)) for module in (dynamics, random)),
 )
 

@@ -112,10 +112,10 @@ def _forget_marks(size, fire_words):
 
 
 @inline
-def _fire(n, momentum, is_output, forward_step, s):
+def _fire(n, momentum, is_output, forward_step, by_age, s):
     """A spike enters the pool; its neuron is refractory from now on."""
     count = s.count
-    s.pool[count[POOLED]] = spike(n, momentum)
+    s.pool[count[POOLED]] = spike(n, -forward_step if by_age else momentum)
     count[POOLED] += 1
     s.v[n] = _REFRACTORY
     s.fired[count[FIRED]] = n
@@ -126,7 +126,7 @@ def _fire(n, momentum, is_output, forward_step, s):
 
 
 @inline
-def _fire_marked(start, stop, is_output, forward_step, s):
+def _fire_marked(start, stop, is_output, forward_step, by_age, s):
     """Fire the marked neurons of a population, in their order."""
     for first in range(np.uint64(0), np.uint64(stop - start), np.uint64(WORD * WORDS)):
         marks = np.uint64(0)
@@ -137,11 +137,11 @@ def _fire_marked(start, stop, is_output, forward_step, s):
         while marks != 0:
             n = np.uint32(start + np.int64(first + trailing_zeros(marks)))
             marks &= marks - np.uint64(1)
-            _fire(n, s.v[n], is_output, forward_step, s)
+            _fire(n, s.v[n], is_output, forward_step, by_age, s)
 
 
 @inline
-def begin_population(net, s, p, forward_steps):
+def begin_population(net, s, p, forward_steps, by_age):
     """Boundary, the current that waits, and who fires on them."""
     start, stop = np.int64(net.start[p]), np.int64(net.start[p + 1])
     _forget_marks(stop - start, s.fire_words)
@@ -149,11 +149,11 @@ def begin_population(net, s, p, forward_steps):
         start, stop, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
         net.threshold[p], s.fires,
     )  # fmt: skip
-    _fire_marked(start, stop, p == net.output, forward_steps, s)
+    _fire_marked(start, stop, p == net.output, forward_steps, by_age, s)
 
 
 @inline
-def evaluate_reached(net, s, forward_step):
+def evaluate_reached(net, s, forward_step, by_age):
     """Integrate and fire, wherever a current may have arrived."""
     u, v, current, count = s.u, s.v, s.current, s.count
     swept, hit, hits = s.swept, s.hit, s.hits
@@ -166,7 +166,7 @@ def evaluate_reached(net, s, forward_step):
             s.number[OVERFLOWS] += _integrate_range(
                 start, stop, u, v, current, thresholds[p], s.fires
             )
-            _fire_marked(start, stop, p == net.output, forward_step, s)
+            _fire_marked(start, stop, p == net.output, forward_step, by_age, s)
     for j in range(count[HITS]):  # single neurons
         n = hits[j]
         hit[n] = 0
@@ -185,5 +185,5 @@ def evaluate_reached(net, s, forward_step):
         v[n] = clipped
         p = population[n]
         if clipped > thresholds[p]:
-            _fire(n, clipped, p == net.output, forward_step, s)
+            _fire(n, clipped, p == net.output, forward_step, by_age, s)
     count[HITS] = 0

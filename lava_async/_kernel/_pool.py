@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lava_async._kernel._compiler import inline, jit
-from lava_async._kernel._layout import HEAPED, MOMENTUM, ORDERED, POOLED, RANDOM, RELEASED
+from lava_async._kernel._layout import FIFO, HEAPED, MOMENTUM, ORDERED, POOLED, RANDOM, RELEASED
 from lava_async._semantics import random
 
 _LAST_NEURON = (1 << 32) - 1
@@ -19,7 +19,10 @@ _uniform53 = jit(random.uniform53)
 
 @inline
 def spike(neuron, momentum):
-    """A spike as one number: the higher is released first, of equal momentum the lower index."""
+    """A spike as one number: the higher is released first, of equal momentum the lower index.
+
+    Where age counts instead, the forward step of firing, negative, stands for the momentum.
+    """
     return (np.int64(momentum) << 32) | (_LAST_NEURON - np.int64(neuron))
 
 
@@ -158,7 +161,7 @@ def take_group(net, plan, s, sample, time_step, forward_step):
     waiting = np.int64(count[POOLED]) + np.int64(count[HEAPED])
     size = min(plan.group_size, waiting)
     if size < waiting:  # otherwise their order does not matter
-        if plan.kind == MOMENTUM:
+        if plan.kind == MOMENTUM or plan.kind == FIFO:  # ranked once, as they fired
             _put_in_order(pool, s.heap, count)
         else:
             _rank(net, plan, s, sample, time_step, forward_step)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from lava_async._kernel._compiler import inline, jit
-from lava_async._kernel._delivery import deliver_input, deliver_spikes, forget_reached
+from lava_async._kernel._delivery import (
+    deliver_input,
+    deliver_spikes,
+    forget_reached,
+    take_late,
+)
 from lava_async._kernel._layout import (
+    FIFO,
     FIRED,
     FIRST_OUTPUT,
     FORWARD_STEPS,
@@ -39,10 +45,12 @@ def _end(s):
 def _async_step(net, plan, s, index, times, low, high, sample, time_step):
     """One asynchronous time step on the events low..high: input ``index``, ``times`` spikes."""
     _begin(s)
-    deliver_input(net, s, index, times, low, high)
+    take_late(net, s, time_step)
+    deliver_input(net, s, index, times, low, high, time_step)
     forget_reached(s)  # every neuron decays now anyway
+    by_age = plan.kind == FIFO
     for p in range(len(net.threshold)):
-        begin_population(net, s, p, 0)
+        begin_population(net, s, p, 0, by_age)
     forward_step = 0
     while s.count[POOLED] + s.count[HEAPED] > 0:
         if plan.stop_after >= 0 and s.number[FIRST_OUTPUT] >= 0 and (
@@ -51,29 +59,27 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
             break
         first = s.count[RELEASED]
         take_group(net, plan, s, sample, time_step, forward_step)
-        deliver_spikes(net, s, s.released, first, s.count[RELEASED])
+        deliver_spikes(net, s, s.released, first, s.count[RELEASED], time_step)
         forward_step += 1
-        evaluate_reached(net, s, forward_step)
+        evaluate_reached(net, s, forward_step, by_age)
     s.number[FORWARD_STEPS] = forward_step
     _end(s)
 
 
 @jit
-def _layer_step(net, plan, s, index, times, low, high):
-    """One layer-synchronized time step on the same; what recurs waits for the next one."""
+def _layer_step(net, plan, s, index, times, low, high, time_step):
+    """One layer-synchronized time step on the same; what recurs has a delay in ``net``."""
     _begin(s)
-    late = s.current[len(s.u) : 2 * len(s.u)]
-    s.current[: len(s.u)] = late
-    late[:] = 0
-    deliver_input(net, s, index, times, low, high)
+    take_late(net, s, time_step)
+    deliver_input(net, s, index, times, low, high, time_step)
     fired, count = s.fired, s.count
     forward_steps = 0
     for p in net.order:
         first_fired = np.int64(count[FIRED])
-        begin_population(net, s, p, forward_steps)
+        begin_population(net, s, p, forward_steps, False)
         spikes = np.int64(count[FIRED]) - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
-        deliver_spikes(net, s, fired, first_fired, np.int64(count[FIRED]))
+        deliver_spikes(net, s, fired, first_fired, np.int64(count[FIRED]), time_step)
     forget_reached(s)  # every population was evaluated once
     s.number[FORWARD_STEPS] = forward_steps
     _end(s)
@@ -83,6 +89,6 @@ def _layer_step(net, plan, s, index, times, low, high):
 def any_step(net, plan, s, index, times, low, high, sample, time_step):
     """One time step of either kind."""
     if plan.layered:
-        _layer_step(net, plan, s, index, times, low, high)
+        _layer_step(net, plan, s, index, times, low, high, time_step)
     else:
         _async_step(net, plan, s, index, times, low, high, sample, time_step)

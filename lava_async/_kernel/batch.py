@@ -10,16 +10,17 @@ import numpy.typing as npt
 
 from lava_async._kernel._entry import run_samples
 from lava_async._kernel._events import new_events, whole_words
-from lava_async._kernel._layout import compile_graph, compile_schedule, new_state
+from lava_async._kernel._layout import new_state
+from lava_async._kernel._lowering import compile_graph, compile_schedule
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
-from lava_async._semantics.schedule import Schedule
+from lava_async._semantics.schedule import AsyncSchedule, LayerSync
 
 
 def run(
     graph: Graph,
     x: npt.NDArray[np.integer],
-    schedule: Schedule,
+    schedule: LayerSync | AsyncSchedule,
     stop_after: int | None = None,
     sample_ids: npt.NDArray[np.integer] | None = None,
     trace: bool = False,
@@ -63,7 +64,7 @@ def run(
 
     shape = (batch, *graph.out_shape, num_steps)
     return Record(
-        spikes=spikes[:, output].reshape(shape),
+        spikes=graph.delayed_output(spikes[:, output]).reshape(shape),
         all_spikes=spikes,
         forward_steps=numbers[0],
         synops=numbers[1],

@@ -15,12 +15,11 @@ from lava_async._kernel._layout import (
     OVERFLOWS,
     RELEASED,
     SYNOPS,
-    compile_graph,
-    compile_schedule,
     new_state,
 )
+from lava_async._kernel._lowering import compile_graph, compile_schedule
 from lava_async._semantics.graph import Graph
-from lava_async._semantics.schedule import Schedule
+from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Schedule
 
 
 class StepResult(NamedTuple):
@@ -35,6 +34,11 @@ class StepResult(NamedTuple):
     first_output: int  # fired_at of the first output spike, -1: none
 
 
+def _kinds(schedule: Schedule) -> dict[bool, LayerSync | AsyncSchedule]:
+    """One part for each kind of network that a schedule needs: layer-synchronized or not."""
+    return {isinstance(part, LayerSync): part for part in schedule.parts}
+
+
 class Stepper:
     """One sample after the other, one time step at a time, on one thread.
 
@@ -42,6 +46,7 @@ class Stepper:
     ----------
     graph : Graph
     schedule : Schedule
+        Of a mixture, each sample runs with the part that its index draws.
     stop_after : int, optional
         As in `simulate`.
 
@@ -49,11 +54,20 @@ class Stepper:
     ----------
     current, voltage : (N,) int32
         The state, in membrane units; may be written between steps.
+
+    Raises
+    ------
+    UnsupportedError
+        The schedule is a user's own.
     """
 
     def __init__(self, graph: Graph, schedule: Schedule, stop_after: int | None = None):
-        self._net = compile_graph(graph, schedule)
-        self._plan = compile_schedule(self._net, schedule, stop_after)
+        self._schedule = schedule
+        nets = {layered: compile_graph(graph, part) for layered, part in _kinds(schedule).items()}
+        self._parts = []
+        for part in schedule.parts:
+            net = nets[isinstance(part, LayerSync)]
+            self._parts.append((net, compile_schedule(net, part, stop_after)))
         self._state = new_state(graph)
         self.reset()
 
@@ -70,6 +84,7 @@ class Stepper:
         for state in (self._state.u, self._state.v, self._state.current):
             state[:] = 0
         self._sample, self._time_step = sample, 0
+        self._net, self._plan = self._parts[int(self._schedule.draw([sample])[0])]
 
     def step(self, frame: npt.NDArray[np.integer]) -> StepResult:
         """Run one time step on an input frame (n_inputs,) of whole numbers >= 0."""

@@ -158,7 +158,7 @@ class Connection(abc.ABC):
 
     def fan_out(self, source_shape: Shape) -> Ints:
         """Synapses of each source neuron, (source size,)."""
-        return np.diff(self._synapses(source_shape).first)
+        return np.diff(self.all_synapses(source_shape).first)
 
     def deliver(self, spikes: Ints, source_shape: Shape, size: int) -> Ints:
         """Weighted sum over released spikes, flat (size,), in weight units.
@@ -171,7 +171,7 @@ class Connection(abc.ABC):
         size : int
             Neurons of the target.
         """
-        synapses = self._synapses(source_shape)
+        synapses = self.all_synapses(source_shape)
         total = np.zeros(size, np.int64)
         np.add.at(total, synapses.target, synapses.weight * spikes[synapses.source])
         return total
@@ -189,14 +189,14 @@ class Connection(abc.ABC):
             Of each target neuron.
         source_shape : tuple of int
         """
-        synapses = self._synapses(source_shape)
+        synapses = self.all_synapses(source_shape)
         total = np.zeros(math.prod(source_shape))
         np.add.at(total, synapses.source, synapses.weight * gradient[synapses.target])
         return total
 
     def l1(self, source_shape: Shape) -> int:
         """Largest Σ|w| over the synapses of one target neuron."""
-        synapses = self._synapses(source_shape)
+        synapses = self.all_synapses(source_shape)
         total = np.zeros(synapses.shape[0], np.int64)
         np.add.at(total, synapses.target, np.abs(synapses.weight.astype(np.int64)))
         return int(total.max(initial=0))
@@ -219,12 +219,12 @@ class Connection(abc.ABC):
 
     def check_shapes(self, where: str, source: Shape, target: Shape) -> None:
         """Raise `GraphError` unless the synapses fit these shapes."""
-        want, got = (math.prod(target), math.prod(source)), self._synapses(source).shape
+        want, got = (math.prod(target), math.prod(source)), self.all_synapses(source).shape
         if got != want:
             raise GraphError(where, f"{self.kind} size (out, in)", want, got)
 
-    def _synapses(self, source_shape: Shape) -> Synapses:
-        """`synapses`, made once."""
+    def all_synapses(self, source_shape: Shape) -> Synapses:
+        """`synapses`, made once and looked at."""
         made: dict[Shape, Synapses] = vars(self).setdefault("_made", {})
         if source_shape not in made:
             synapses: object = self.synapses(source_shape)

@@ -203,7 +203,7 @@ class Graph:
             return spikes
         result = np.zeros_like(spikes)
         for neuron, delay in enumerate(late.tolist()):
-            result[:, neuron, delay:] = spikes[:, neuron, : spikes.shape[2] - delay]
+            result[:, neuron, delay:] = spikes[:, neuron, : max(spikes.shape[2] - delay, 0)]
         return result
 
     @functools.cached_property

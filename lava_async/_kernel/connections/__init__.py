@@ -1,0 +1,11 @@
+"""Connections in compiled code, one file a kind: its layout in flat arrays, and its delivery.
+
+`lay_out` describes a connection to the compiled code; `_delivery` chooses by what it wrote. A
+kind without a file of its own is laid out by its `synapses`, one by one.
+"""
+
+from lava_async._kernel.connections import conv, dense, one_to_one, sparse
+from lava_async._kernel.connections.layout import Arrays as Arrays
+from lava_async._kernel.connections.layout import lay_out as lay_out
+
+__all__ = ["Arrays", "conv", "dense", "lay_out", "one_to_one", "sparse"]

@@ -1,0 +1,25 @@
+"""Synapses one by one: what any kind of connection can be laid out as."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lava_async._kernel._compiler import jit
+from lava_async._kernel._layout import AT
+from lava_async._kernel.connections.layout import FIRST, TARGETS
+from lava_async._kernel.connections.reach import reach
+
+
+@jit
+def deliver(net, row, start, current, hit, hits, count, now, source, times):
+    """Walk the synapses of one source neuron. Returns how many."""
+    low = net.synapse[row[FIRST] + source]
+    length = net.synapse[row[FIRST] + source + 1] - low
+    at, targets = row[AT] + low, row[TARGETS] + low
+    factor = np.int32(times)
+    for j in range(length):
+        n = start + np.int64(net.target[targets + j])
+        current[n] += factor * np.int32(net.weight[at + j])
+        if now:
+            reach(n, hit, hits, count)
+    return length

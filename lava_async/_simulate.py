@@ -159,6 +159,11 @@ def simulate(
             as_graph=backend == "graph", progress=progress,
         )
 
+    if backend == "kernel":
+        from lava_async import _kernel
+
+        _kernel.check_schedule(schedule)
+
     def run(samples: slice) -> Record:
         drawn = schedule.draw(ids[samples])
         places = [np.flatnonzero(drawn == i) for i in range(len(schedule.parts))]

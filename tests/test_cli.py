@@ -52,6 +52,12 @@ def run(capsys, *args) -> tuple[str, str]:
         ("recorded.net", ["--schedule", "layer"], la.LayerSync(3)),
         ("recorded.net", ["--schedule", "momentum", "--noise", "2"], la.Momentum(3, 2.0, 7)),
         ("network.net", ["--schedule", "random", "--group-size", "2"], la.Random(2)),
+        ("recorded.net", ["--schedule", "fifo"], la.Fifo(3)),
+        ("network.net", ["--schedule", "fifo:1"], la.Fifo(1)),
+        ("recorded.net", ["--schedule", "momentum", "--schedule", "layer:2", "--seed", "4"],
+         la.Mixture([la.Momentum(3, 0.0, 4), la.LayerSync(2)], seed=4)),
+        ("network.net", ["--schedule", "random,fifo:1", "--group-size", "5"],
+         la.Mixture([la.Random(5), la.Fifo(1)])),
         ("network.net", ["--stop-after", "1"], la.Momentum(8)),
     ],
 )
@@ -68,7 +74,9 @@ def test_run_writes_what_simulate_records(net, options, schedule, folder, capsys
             assert arrays[name].dtype == expected.dtype
             assert np.array_equal(arrays[name], expected), name
     assert out.startswith("out.npz: 4 samples of 5 time steps; ")
-    assert err.startswith(f"schedule: {schedule.name}, group size {schedule.group_size}")
+    kinds = "; ".join(f"{part.name}, group size {part.group_size}" for part in schedule.parts)
+    mixture = "mixture of " * isinstance(schedule, la.Mixture)
+    assert re.sub(", (noise|seed) [0-9.]+", "", err).startswith(f"schedule: {mixture}{kinds}")
     assert err.count("\n") == 1
 
 

@@ -194,7 +194,11 @@ def test_fuzzed_input(seed, folder, capsys):
 
 
 OPTIONS = {
-    "schedule": (["--schedule", "fifo"], "--schedule"),
+    "schedule": (["--schedule", "lifo"], "--schedule: value: expected one of layer, random"),
+    "schedule F": (["--schedule", "fifo:x"], "such as fifo:1 (got 'fifo:x')"),
+    "schedule F 0": (["--schedule", "fifo:0"], "group_size: expected an integer >= 1 (got 0)"),
+    "a schedule of several": (["--schedule", "fifo,lifo"], "(got 'lifo')"),
+    "noise of several": (["--schedule", "fifo,random", "--noise", "1"], "fifo and random sched"),
     "group size": (["--group-size", "0"], "group_size: expected an integer >= 1 (got 0)"),
     "group size text": (["--group-size", "x"], "--group-size"),
     "noise": (["--noise", "-1"], "noise: expected a number"),

@@ -93,7 +93,8 @@ def test_bad_input(graph, x, text):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (dict(schedule="momentum"), "schedule: expected LayerSync, Random or Momentum"),
+        (dict(schedule="momentum"),
+         "schedule: expected one of LayerSync, Random, Momentum, Fifo, Mixture, or"),
         (dict(backend="gpu"), "backend: expected one of"),
         (dict(stop_after=-1), "stop_after: expected None or an integer >= 0"),
         (dict(stop_after=1.5), "stop_after"),
@@ -153,7 +154,7 @@ def test_netx_never_fires_thresholds_are_accepted():
         (lambda: la.Dense(-1, 0, np.array([[255]])), "weight"),
         (lambda: la.Dense(-1, 0, np.array([[0.5]])), "weight"),
         (lambda: la.Dense(-1, 0, np.ones(3)), "weight dimensions"),
-        (lambda: la.Conv(-1, 0, np.ones((1, 1, 3))), "weight shape"),
+        (lambda: la.Conv(-1, 0, np.ones((1, 1, 3))), "weight dimensions"),
         (lambda: la.Conv(-1, 0, np.ones((1, 1, 3, 3)), stride=(0, 1)), "stride"),
         (lambda: la.Conv(-1, 0, np.ones((3, 1, 3, 3)), groups=2), "multiple of groups"),
         (lambda: la.OneToOne(-1, 0, 300), "weight"),
@@ -170,6 +171,25 @@ def test_netx_never_fires_thresholds_are_accepted():
 def test_bad_graph(build, text):
     with pytest.raises(GraphError, match=text):
         build()
+
+
+@pytest.mark.parametrize("delay", [0, 2])
+def test_a_connection_on_no_circle_is_never_late(delay):
+    """Components in topological order, ties by their lowest population, file order inside."""
+    square = np.ones((2, 2))
+
+    def order(count, *edges):
+        populations = tuple(population(name=f"p{i}") for i in range(count))
+        connections = [la.Dense(s, t, square, delay=delay) for s, t in edges]
+        return la.Graph((2,), populations, (la.Dense(-1, 0, square), *connections)).order
+
+    assert order(4) == (0, 1, 2, 3)
+    assert order(4, (3, 0), (2, 1)) == (2, 1, 3, 0)
+    assert order(3, (0, 0), (2, 1)) == (0, 2, 1)
+    # 1 and 3 form a circle, which is fed by 2: before, 1 came ahead of it.
+    assert order(4, (1, 3), (3, 1), (2, 3)) == (0, 2, 1, 3)
+    # Two circles, the one of the higher numbers first.
+    assert order(5, (0, 2), (2, 0), (1, 4), (4, 1), (4, 2), (3, 1)) == (3, 1, 4, 0, 2)
 
 
 def test_order_breaks_cycles_by_file_order():

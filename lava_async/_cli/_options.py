@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +11,13 @@ import typer
 
 from lava_async._files.hdf5 import load
 from lava_async._semantics.graph import Graph
-from lava_async._semantics.schedule import SCHEDULES, Momentum, Schedule
+from lava_async._semantics.schedule import SCHEDULES, Mixture, Momentum, Schedule
 from lava_async._simulate import BACKENDS
 from lava_async.datasets import registry
 from lava_async.errors import ValidationError
+
+SINGLE = [name for name, cls in SCHEDULES.items() if cls is not Mixture]
+"""Schedules by name; a mixture is several of them."""
 
 
 def _one_of(names: Iterable[str]) -> dict[str, Any]:
@@ -40,11 +43,12 @@ InputArgument = Annotated[
     ),
 ]
 ScheduleOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--schedule",
-        **_one_of(SCHEDULES),
-        help="Order in which spikes are released.",
+        metavar=f"[{'|'.join(SINGLE)}][:F]",
+        help="Order in which spikes are released, maybe with its own F. Given several times, each "
+        "sample draws one of them.",
         show_default=False,
     ),
 ]
@@ -120,7 +124,7 @@ def load_network(path: Path, input_shape: str | None = None) -> Graph:
 
 def choose_schedule(
     recorded: Schedule | None,
-    name: str | None = None,
+    names: Sequence[str] | None = None,
     group_size: int | None = None,
     noise: float | None = None,
     seed: int | None = None,
@@ -128,25 +132,60 @@ def choose_schedule(
     """The schedule to run, and one line that says where it comes from.
 
     What an option does not give is taken from ``recorded`` (what the file records), and
-    failing that from ``Momentum(8)``.
+    failing that from ``Momentum(8)``. Several names, or commas, make a mixture, to whose parts
+    the other options apply wherever they fit; a part with its own F keeps it.
     """
     base = recorded or Momentum()
-    settings: dict[str, Any] = dataclasses.asdict(base)
-    cls = SCHEDULES[name] if name else type(base)
     given = {"group_size": group_size, "noise": noise, "seed": seed}
     given = {key: value for key, value in given.items() if value is not None}
-    fields = {f.name for f in dataclasses.fields(cls)}
+    asked = [name for text in names or () for name in text.split(",")]
+    parts = [_part(name, base, given) for name in asked] or [
+        dataclasses.replace(part, **_fitting(part, given)) for part in base.parts
+    ]
+    draws = len(parts) > 1 or (isinstance(base, Mixture) and not asked)
     for key, value in given.items():
-        if key not in fields:
-            raise ValidationError(f"--{key}", "option", f"none for the {cls.name} schedule", value)
-    settings = {key: value for key, value in settings.items() if key in fields}
-    schedule = cls(**{**settings, **given})
-
-    text = f"{schedule.name}, " + ", ".join(
-        f"{key.replace('_', ' ')} {value}" for key, value in dataclasses.asdict(schedule).items()
-    )
-    asked = (["schedule"] if name else []) + [key.replace("_", " ") for key in given]
+        if not any(_fitting(part, {key: value}) for part in parts) and not (
+            draws and key == "seed"
+        ):
+            kinds = " and ".join(dict.fromkeys(part.name for part in parts))
+            raise ValidationError(f"--{key}", "option", f"none for the {kinds} schedule", value)
+    schedule: Schedule = parts[0]
+    if draws:
+        mixture = base if isinstance(base, Mixture) else Mixture(tuple(parts))
+        schedule = Mixture(
+            tuple(parts), None if asked else mixture.weights, given.get("seed", mixture.seed)
+        )
+    told = (["schedule"] if asked else []) + [key.replace("_", " ") for key in given]
     rest = "recorded in the file" if recorded else "default, as the file records none"
-    if asked:
-        rest = f"{', '.join(asked)} as asked; else {rest}"
-    return schedule, f"{text} ({rest})"
+    if told:
+        rest = f"{', '.join(told)} as asked; else {rest}"
+    return schedule, f"{describe_schedule(schedule)} ({rest})"
+
+
+def _fitting(part: Schedule | type[Schedule], settings: dict[str, Any]) -> dict[str, Any]:
+    """Those settings that a schedule has."""
+    fields = {field.name for field in dataclasses.fields(part)}
+    return {key: value for key, value in settings.items() if key in fields}
+
+
+def _part(text: str, base: Schedule, given: dict[str, Any]) -> Any:
+    """The schedule that ``name`` or ``name:F`` asks for."""
+    name, colon, size = text.partition(":")
+    if name not in SINGLE or (colon and not size.isdecimal()):
+        wanted = f"one of {', '.join(SINGLE)}, or with F, such as fifo:1"
+        raise ValidationError("--schedule", "value", wanted, repr(text))
+    cls = SCHEDULES[name]
+    like = next((part for part in base.parts if type(part) is cls), base.parts[0])
+    settings = {**dataclasses.asdict(like), **given}
+    if colon:
+        settings["group_size"] = int(size)
+    return cls(**_fitting(cls, settings))
+
+
+def describe_schedule(schedule: Schedule) -> str:
+    """In words, e.g. ``fifo, group size 8``."""
+    if isinstance(schedule, Mixture):
+        parts = "; ".join(describe_schedule(part) for part in schedule.parts)
+        return f"mixture of {parts}; seed {schedule.seed}"
+    settings = dataclasses.asdict(schedule).items()
+    return ", ".join([schedule.name, *(f"{k.replace('_', ' ')} {v}" for k, v in settings)])

@@ -86,7 +86,7 @@ def train(
             training = study.Training.resume(out)
             given = {
                 "method": method and method.value,
-                "scheduler": schedule,
+                "scheduler": schedule and ",".join(schedule),
                 "group_size": group_size,
                 "noise": noise,
                 "seed": seed,
@@ -111,24 +111,33 @@ def train(
 
 def _choose_schedule(
     method: Method | None,
-    name: str | None,
+    names: list[str] | None,
     group_size: int | None,
     noise: float | None,
     seed: int | None,
 ) -> Schedule:
-    if name is None:
-        name = LayerSync.name if method is Method.layered else Momentum.name
-    if method is not None and (method is Method.layered) != (name == LayerSync.name):
-        wanted = "layer" if method is Method.layered else "random or momentum"
-        raise ValidationError("--schedule", f"schedule for {method.value} training", wanted, name)
-    # The layered schedule draws nothing; the seed is for weights and order all the same.
-    drawn = None if name == LayerSync.name else seed
-    return options.choose_schedule(None, name, group_size, noise, drawn)[0]
+    if not names:
+        names = [LayerSync.name if method is Method.layered else Momentum.name]
+    schedule, _ = options.choose_schedule(None, names, group_size, noise)
+    layered = all(isinstance(part, LayerSync) for part in schedule.parts)
+    if method is not None and (method is Method.layered) != layered:
+        asynchronous = ", ".join(name for name in options.SINGLE if name != LayerSync.name)
+        wanted = LayerSync.name if method is Method.layered else f"one of {asynchronous}"
+        what, got = f"schedule for {method.value} training", ",".join(names)
+        raise ValidationError("--schedule", what, wanted, got)
+    # Where the schedule draws nothing, the seed is for weights and order all the same.
+    draws = any(hasattr(part, "seed") for part in (schedule, *schedule.parts))
+    return options.choose_schedule(None, names, group_size, noise, seed if draws else None)[0]
 
 
 def _check_agreement(folder: Path, settings: Settings, given: dict[str, Any]) -> None:
     """Refuse options that contradict what the checkpoint was trained with."""
-    recorded = {**settings.schedule.to_dict(), **settings.to_dict()}
+    parts = settings.schedule.parts
+    recorded: dict[str, Any] = settings.to_dict()
+    recorded["scheduler"] = ",".join(part.name for part in parts)
+    for name in ("group_size", "noise"):
+        values = [getattr(part, name) for part in parts if hasattr(part, name)]
+        recorded[name] = values[0] if len(set(values)) == 1 else None
     for name, value in given.items():
         if value is not None and value != recorded.get(name):
             raise ValidationError(

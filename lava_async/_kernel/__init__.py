@@ -16,6 +16,7 @@ whole `Net` or `State` there costs more than the work itself. For the same reaso
 inlined.
 """
 
+from lava_async._kernel._lowering import check_schedule as check_schedule
 from lava_async._kernel.batch import run as run
 from lava_async._kernel.stepper import Stepper as Stepper
 from lava_async._kernel.stepper import StepResult as StepResult

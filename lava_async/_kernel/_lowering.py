@@ -17,11 +17,13 @@ from lava_async._semantics.schedule import (
     LayerSync,
     Momentum,
     Random,
+    Schedule,
     noise_amplitude,
 )
 from lava_async.errors import UnsupportedError
 
 _ALL = (1 << 31) - 1  # there are no more neurons than that
+_COMPILED = (LayerSync, Momentum, Random, Fifo)
 
 
 def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
@@ -72,16 +74,22 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
     )
 
 
+def check_schedule(schedule: Schedule) -> None:
+    """Raise `UnsupportedError` if a schedule, or a part of it, is a user's own.
+
+    Whatever samples draw; a subclass of ours may have priorities of its own.
+    """
+    for part in schedule.parts:
+        if type(part) not in _COMPILED:
+            names = ", ".join(cls.__name__ for cls in _COMPILED)
+            wanted = f"one of {names} (backends 'reference' and 'graph' run any)"
+            raise UnsupportedError("compiled kernel", "schedule", wanted, type(part).__name__)
+
+
 def compile_schedule(
     net: Net, schedule: LayerSync | AsyncSchedule, stop_after: int | None
 ) -> Plan:
-    """A schedule as numbers, for one network: noise is in units of its thresholds.
-
-    Raises
-    ------
-    UnsupportedError
-        The schedule is a user's own.
-    """
+    """A schedule as numbers, for one network: noise is in units of its thresholds."""
     noise, seed = 0.0, 0
     match schedule:
         case Momentum():
@@ -93,15 +101,6 @@ def compile_schedule(
             kind = FIFO
         case _:
             kind = MOMENTUM  # whatever: layers release all at once
-    # A subclass may have priorities of its own.
-    known = {LayerSync, Momentum, Random, Fifo}
-    if type(schedule) not in known:
-        names = ", ".join(sorted(cls.__name__ for cls in known))
-        raise UnsupportedError(
-            "compiled kernel", "schedule",
-            f"one of {names} (backends 'reference' and 'graph' run any)",
-            type(schedule).__name__,
-        )
     key0, key1 = random.split_seed(seed)
     return Plan(
         layered=isinstance(schedule, LayerSync),

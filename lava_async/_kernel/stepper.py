@@ -17,7 +17,7 @@ from lava_async._kernel._layout import (
     SYNOPS,
     new_state,
 )
-from lava_async._kernel._lowering import compile_graph, compile_schedule
+from lava_async._kernel._lowering import check_schedule, compile_graph, compile_schedule
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Schedule
 
@@ -62,6 +62,7 @@ class Stepper:
     """
 
     def __init__(self, graph: Graph, schedule: Schedule, stop_after: int | None = None):
+        check_schedule(schedule)
         self._schedule = schedule
         nets = {layered: compile_graph(graph, part) for layered, part in _kinds(schedule).items()}
         self._parts = []

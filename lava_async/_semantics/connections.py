@@ -195,7 +195,7 @@ class Connection(abc.ABC):
         return total
 
     def l1(self, source_shape: Shape) -> int:
-        """Largest Σ|w| over the synapses of one target neuron."""
+        """Bound on Σ|w| over the synapses of one target neuron."""
         synapses = self.all_synapses(source_shape)
         total = np.zeros(synapses.shape[0], np.int64)
         np.add.at(total, synapses.target, np.abs(synapses.weight.astype(np.int64)))

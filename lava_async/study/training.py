@@ -38,7 +38,8 @@ class Settings:
 
     @property
     def method(self) -> str:
-        return "layered" if isinstance(self.schedule, schedules.LayerSync) else "unlayered"
+        layered = all(isinstance(part, schedules.LayerSync) for part in self.schedule.parts)
+        return "layered" if layered else "unlayered"
 
     def to_dict(self) -> dict[str, Any]:
         return {

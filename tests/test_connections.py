@@ -1,0 +1,153 @@
+"""Connections: what a kind does fast is what its synapses say, one by one."""
+
+import copy
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lava_async as la
+from lava_async.errors import GraphError
+from random_networks import Neighbours, graphs
+
+
+class BySynapses:
+    """A connection through `synapses` alone."""
+
+    def __init__(self, connection):
+        self._connection = connection
+
+    def __getattr__(self, name):
+        method = getattr(la.Connection, name)
+        return lambda *arguments: method(self._connection, *arguments)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_every_kind_does_what_its_synapses_say(data):
+    graph = data.draw(graphs())
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    for c in graph.connections:
+        shape, target = graph.source_shape(c), graph.populations[c.target]
+        slow, size = BySynapses(c), int(np.prod(shape))
+        spikes = rng.integers(0, 3, size)
+        gradient = rng.integers(-9, 9, target.size).astype(float)  # sums of these are exact
+        np.testing.assert_array_equal(c.fan_out(shape), slow.fan_out(shape))
+        np.testing.assert_array_equal(
+            c.deliver(spikes, shape, target.size), slow.deliver(spikes, shape, target.size)
+        )
+        np.testing.assert_array_equal(
+            c.deliver_back(gradient, shape), slow.deliver_back(gradient, shape)
+        )
+        assert c.l1(shape) >= slow.l1(shape)  # padding leaves out some taps
+        assert isinstance(c, la.Conv) or c.l1(shape) == slow.l1(shape)
+        slow.check_shapes("here", shape, target.shape)
+        assert c.deliver(spikes, shape, target.size) @ gradient == (
+            spikes @ c.deliver_back(gradient, shape)
+        )
+
+
+def graph_of(connection, source=(3,), target=(2,)):
+    return la.Graph(source, (la.Population("p", target, 0, 0, 9),), (connection,))
+
+
+MATRIX = scipy.sparse.coo_matrix(([5, 0, -7], ([0, 1, 1], [2, 0, 1])), (2, 3))
+
+
+@pytest.mark.parametrize("form", ["coo", "csr", "csc", "lil", "dok"])
+def test_sparse_takes_any_matrix_and_keeps_stored_zeros(form):
+    matrix = MATRIX.asformat(form)
+    sparse = la.Sparse(la.INPUT, 0, matrix)
+    got = scipy.sparse.csc_matrix(
+        (sparse.weight.weight, sparse.weight.target, sparse.weight.first), sparse.weight.shape
+    )
+    np.testing.assert_array_equal(got.toarray(), matrix.toarray())
+    assert sparse.fan_out((3,)).sum() == (3 if form in ("coo", "csr", "csc") else matrix.nnz)
+
+
+def test_sparse_takes_synapses():
+    synapses = la.Synapses.from_entries("here", (2, 3), [0, 1], [2, 0], [4, 5])
+    assert la.Sparse(la.INPUT, 0, synapses).weight is synapses
+    np.testing.assert_array_equal(synapses.first, [0, 1, 1, 2])
+    np.testing.assert_array_equal(synapses.source, [0, 2])
+
+
+@pytest.mark.parametrize(
+    "build, text",
+    [
+        (lambda: la.Sparse(-1, 0, np.ones((2, 3))), "a SciPy sparse matrix, or Synapses"),
+        (lambda: la.Sparse(-1, 0, MATRIX * 0.5), r"weight\[0\]: expected an integer"),
+        (lambda: la.Sparse(-1, 0, MATRIX * 100), "weight"),
+        (lambda: la.Synapses.from_entries("x", (2, 3), [0, 0], [1, 1], [1, 2]),
+         "at most one between two neurons .got two from 1 to 0"),
+        (lambda: la.Synapses.from_entries("x", (2, 3), [2], [1], [1]), r"target\[0\]"),
+        (lambda: la.Synapses.from_entries("x", (2, 3), [1], [-1], [1]), r"source\[0\]"),
+        (lambda: la.Synapses.from_entries("x", (2, 3), [1], [1, 2], [1]), "one length"),
+        (lambda: graph_of(la.Sparse(-1, 0, MATRIX), (4,)),
+         r"sparse size \(out, in\): expected \(2, 4\)"),
+        (lambda: graph_of(la.Dense(-1, 0, np.ones((2, 3)), delay=-1)), "dense -1->0: delay"),
+        (lambda: graph_of(la.Dense(-1, 0, np.ones((2, 3)), delay=63)), r"in 0\.\.62"),
+        (lambda: graph_of(la.Dense(-1, 0, np.ones((2, 3)), delay=0.5)), "delay: expected an int"),
+        (lambda: graph_of(la.Dense(-1, 0, np.ones((2, 3)), delay=[0, 1, 70])), r"delay\[2\]"),
+        (lambda: graph_of(la.Dense(-1, 0, np.ones((2, 3)), delay=[0, 1])),
+         "delay: expected one, or 3"),
+        (lambda: graph_of(la.Dense(-1, 0, np.ones((2, 3)))).replace(output_delay=[1, 2, 3]),
+         "output_delay: expected one, or 2"),
+        (lambda: graph_of(la.Dense(-1, 0, np.ones((2, 3)))).replace(output_delay=99),
+         "output_delay"),
+    ],
+)
+def test_bad_connection(build, text):
+    with pytest.raises(GraphError, match=text):
+        build()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Careless(la.Connection):
+    returns: object
+
+    def synapses(self, source_shape):
+        return self.returns
+
+
+def test_a_kind_that_returns_no_synapses_or_too_many_is_refused():
+    with pytest.raises(GraphError, match=r"connection -1->0: what .* expected Synapses .got list"):
+        graph_of(Careless(-1, 0, []))
+    synapses = la.Synapses.from_entries("x", (5, 3), [4], [0], [1])
+    with pytest.raises(GraphError, match=r"connection size \(out, in\): expected \(2, 3\)"):
+        graph_of(Careless(-1, 0, synapses))
+
+
+def test_connections_and_graphs_can_be_copied_and_pickled():
+    connection = Neighbours(la.INPUT, 0, (60, -3), delay=[0, 1, 2])
+    graph = graph_of(connection, (3,), (3,))
+    x = np.random.default_rng(0).integers(0, 2, (2, 3, 9))
+    want = la.simulate(graph, x).all_spikes
+    for again in (copy.deepcopy(graph), pickle.loads(pickle.dumps(graph))):
+        np.testing.assert_array_equal(la.simulate(again, x).all_spikes, want)
+        assert again.connections[0].weight == (60, -3)
+
+
+def test_delays_by_hand():
+    """One neuron that passes on: each source's spike arrives when it should."""
+    population = la.Population("p", (2,), 4096, 4096, 9)
+    into = la.Dense(la.INPUT, 0, np.eye(2, dtype=int) * 10, delay=[0, 2])
+    on = la.Dense(0, 1, np.eye(2, dtype=int) * 10, delay=[3, 0])
+    graph = la.Graph((2,), (population, population), (into, on), output_delay=[1, 0])
+    x = np.zeros((2, 7), int)
+    x[:, 0] = 1
+    for backend in ("reference", "kernel"):
+        for schedule in (la.Momentum(1), la.Fifo(2), la.LayerSync(1)):
+            record = la.simulate(graph, x, schedule, backend=backend)
+            when = [np.flatnonzero(row).tolist() for row in record.all_spikes[0]]
+            assert when == [[0], [2], [3], [2]]
+            assert [np.flatnonzero(row).tolist() for row in record.spikes[0]] == [[4], [2]]
+            assert [np.flatnonzero(row >= 0).tolist() for row in record.output_steps[0]] == (
+                [[3], [2]]
+            )
+            # Counted in the time step in which they are released.
+            assert record.synops[0].tolist() == [4 + 2, 0, 2, 0, 0, 0, 0]

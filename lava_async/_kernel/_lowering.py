@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._layout import FIFO, MOMENTUM, NOISY_MOMENTUM, OWN, RANDOM, Net, Plan
+from lava_async._kernel._layout import FIFO, MOMENTUM, NOISY_MOMENTUM, RANDOM, Net, Plan
 from lava_async._kernel.connections import Arrays, lay_out
-from lava_async._kernel.connections.layout import OWN_COLUMNS
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics import random
 from lava_async._semantics.connections import INPUT
@@ -51,7 +50,7 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
         delayed.append(len(rows))
         rows += late
         first.append(len(rows))
-    wiring = np.zeros((len(rows), OWN + OWN_COLUMNS), np.int64)
+    wiring = np.zeros((len(rows), max(len(row) for row in rows)), np.int64)
     for place, row in zip(wiring, rows, strict=True):
         place[: len(row)] = row
     return Net(

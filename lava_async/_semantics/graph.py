@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import heapq
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -82,13 +84,21 @@ def components(count: int, edges: Iterable[tuple[int, int]]) -> list[list[int]]:
         if source >= 0:
             targets[source].add(target)
     reached = [_reached(p, targets) for p in range(count)]
-    whole = [[q for q in range(count) if q in reached[p] and p in reached[q]] for p in range(count)]
-    waiting = {c[0]: c for p, c in enumerate(whole) if c[0] == p}
+    first = [min(q for q in reached[p] if p in reached[q]) for p in range(count)]
+    found: dict[int, list[int]] = {}  # by their first member
+    for p in range(count):
+        found.setdefault(first[p], []).append(p)
+    after = {c: {first[t] for p in found[c] for t in targets[p]} - {c} for c in found}
+    waits = Counter(t for following in after.values() for t in following)
+    ready = [c for c in found if not waits[c]]  # ascending, so a heap
     order: list[list[int]] = []
-    while waiting:
-        # Those that no other waiting component leads to.
-        ready = [p for p in waiting if not any(p in reached[q] for q in waiting if q != p)]
-        order.append(waiting.pop(min(ready)))
+    while ready:
+        c = heapq.heappop(ready)
+        order.append(found[c])
+        for t in after[c]:
+            waits[t] -= 1
+            if not waits[t]:
+                heapq.heappush(ready, t)
     return order
 
 

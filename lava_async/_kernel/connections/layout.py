@@ -10,7 +10,6 @@ import numpy.typing as npt
 from lava_async._kernel._layout import OWN, SPARSE
 from lava_async._semantics.connections import Connection, Shape
 
-OWN_COLUMNS = 14
 FIRST, TARGETS = OWN, OWN + 1  # columns of a sparse connection
 
 

@@ -28,5 +28,6 @@ from lava_async._semantics.schedule import Momentum as Momentum
 from lava_async._semantics.schedule import Random as Random
 from lava_async._semantics.schedule import Schedule as Schedule
 from lava_async._simulate import simulate as simulate
+from lava_async._verify import verify as verify
 
 __version__ = "0.1.0"

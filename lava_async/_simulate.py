@@ -154,10 +154,11 @@ def simulate(
     if backend in ("lava", "graph"):
         from lava_async.netx import _backend
 
-        return _backend.run(
+        record = _backend.run(
             graph, frames, schedule, stop, ids, trace,
             as_graph=backend == "graph", progress=progress,
-        )
+        )  # fmt: skip
+        return dataclasses.replace(record, output_can_fire=graph.output_can_fire)
 
     if backend == "kernel":
         from lava_async import _kernel
@@ -187,23 +188,24 @@ def simulate(
 
         return _kernel.run(graph, x, part, stop, ids, trace, num_threads=num_threads)
 
-    if progress is None:
-        return run(slice(None))
+    size = len(frames) if progress is None else _PART[backend]
     records = []
-    for start in range(0, len(frames), _PART[backend]):
-        records.append(run(slice(start, start + _PART[backend])))
-        progress(len(records[-1].spikes))
-    return _join(records)
+    for start in range(0, len(frames), size):
+        records.append(run(slice(start, start + size)))
+        if progress is not None:
+            progress(len(records[-1].spikes))
+    return dataclasses.replace(_join(records), output_can_fire=graph.output_can_fire)
 
 
 def _join(records: Sequence[Record], order: npt.NDArray[np.intp] | None = None) -> Record:
     """One record of all samples, one after another or in the order given."""
+    if len(records) == 1 and order is None:
+        return records[0]
     arrays: dict[str, Any] = {}
     for field in dataclasses.fields(Record):
         parts = [getattr(record, field.name) for record in records]
-        known = [part for part in parts if part is not None]
+        known = [part for part in parts if isinstance(part, np.ndarray)]
         if not known:
-            arrays[field.name] = None
             continue
         # Layer-synchronized samples of a mixture release nothing.
         filled = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -73,9 +74,9 @@ def verify(
     x: npt.ArrayLike,
     schedule: Schedule | None = None,
     *,
-    backends: Sequence[str] = BACKENDS,
+    backends: Sequence[str] | None = None,
     stop_after: int | None = None,
-    run: Callable[..., Record] = simulate,
+    progress: Callable[[str, int], object] | None = None,
 ) -> Difference | None:
     """Run every backend and compare all they record, with ``==``.
 
@@ -84,9 +85,10 @@ def verify(
     graph, x, schedule, stop_after
         As in `simulate`.
     backends : sequence of str
-        At least two; the first counts as right.
-    run : callable
-        What runs a backend: `simulate`, or a stand-in with its arguments.
+        At least two; the first counts as right. All by default.
+    progress : callable
+        Called from time to time with a backend and the number of samples that it has newly
+        done.
 
     Returns
     -------
@@ -98,14 +100,18 @@ def verify(
     ValidationError
         Unknown or fewer than two backends, or anything that `simulate` refuses.
     """
-    names = list(dict.fromkeys(backends))
+    given = BACKENDS if backends is None else backends
+    names = list(dict.fromkeys(given))
     if len(names) < 2 or not set(names) <= set(BACKENDS):
         raise ValidationError(
-            "verify", "backends", f"two or more of {', '.join(BACKENDS)}", ", ".join(backends)
+            "verify", "backends", f"two or more of {', '.join(BACKENDS)}", ", ".join(given)
         )
     right: Record | None = None
     for name in names:
-        record = run(graph, x, schedule, backend=name, stop_after=stop_after, trace=True)
+        record = simulate(
+            graph, x, schedule, backend=name, stop_after=stop_after, trace=True,
+            progress=None if progress is None else functools.partial(progress, name),
+        )  # fmt: skip
         if right is None:
             right = record
             continue

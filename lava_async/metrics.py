@@ -12,7 +12,11 @@ Two notions of prediction, equal whenever an output neuron has fired:
   is no prediction, and that counts as wrong.
 
 Delivering an input frame is not a forward step: what it makes fire at once counts with the
-forward steps of the time steps before it.
+forward steps of the time steps before it. Where the graph delays its output, all counts are of
+the firing.
+
+Whatever decides by spikes refuses a network whose output population cannot fire, as those of netx
+that are read out as a voltage: its silence would be class 0. `check_decides` says so before a run.
 """
 
 from __future__ import annotations
@@ -29,14 +33,30 @@ from lava_async.errors import ValidationError
 _BLOCK = 1 << 22  # spike counts held at a time when predictions are followed
 
 
+def check_decides(run: Graph | Record, where: str = "output population") -> None:
+    """Raise `ValidationError` if the output population of a network cannot fire."""
+    if not run.output_can_fire:
+        wanted = (
+            "one that can fire, to decide by spikes (else decide by voltages, such as "
+            "netx.Network.v in Lava, or give it a threshold: Graph.replace)"
+        )
+        raise ValidationError(where, "threshold", wanted, "one that no voltage reaches")
+
+
 def predict(record: Record) -> npt.NDArray[np.int64]:
     """Class of each sample: the most output spikes, the lowest class on a tie.
 
     Returns
     -------
     (B,) int64
+
+    Raises
+    ------
+    ValidationError
+        The output population cannot fire; so do all functions here that decide by spikes.
     """
-    counts = record.spikes.sum(axis=-1, dtype=np.int64)
+    check_decides(record)
+    counts = (record.output_steps >= 0).sum(axis=-1, dtype=np.int64)
     return counts.reshape(len(counts), -1).argmax(axis=1)
 
 
@@ -209,6 +229,7 @@ class _Path:
 
 
 def _predictions(record: Record) -> _Path:
+    check_decides(record)
     fired = record.output_steps.reshape(len(record.spikes), -1, record.spikes.shape[-1])
     passed = np.cumsum(record.forward_steps, axis=1) - record.forward_steps
     sample, label, time_step = np.nonzero(fired >= 0)

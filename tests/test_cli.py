@@ -15,6 +15,7 @@ import pytest
 import lava_async as la
 from lava_async._cli import main
 from lava_async._files.hdf5 import load
+from lava_async._simulate import BACKENDS
 from lava_async._verify import ARRAYS, Difference, first_difference, verify
 from lava_async.errors import ExecutionError, ValidationError
 from net_files import conv, dense, flatten, neuron, write_net
@@ -144,7 +145,7 @@ def test_evaluate_and_verify_show_it_too(folder, capsys, monkeypatch):
     assert drawn(err)[0] == [("lava", 0, 4), ("lava", 4, 4)]  # short samples: all in one run
     args = ["verify", "recorded.net", "input.npy", "--backends", "reference,lava"]
     bars, _ = drawn(run(capsys, *args)[1])
-    assert bars == [(name, done, 4) for name in ("reference", "lava") for done in (0, 4)]
+    assert bars == [("reference", 4, 8), ("lava", 8, 8)]
 
 
 def test_without_a_terminal_there_is_no_bar(folder, capsys):
@@ -314,12 +315,10 @@ def wrong_in_kernel(graph, x, schedule, *, backend, **options):
     return record
 
 
-def test_verify_compares_all_with_the_first(traced):
+def test_verify_compares_all_with_the_first(traced, monkeypatch):
     graph, right = traced
-    difference = verify(
-        graph, np.load("input.npy"), backends=("reference", "lava", "kernel"),
-        run=wrong_in_kernel,
-    )
+    monkeypatch.setattr("lava_async._verify.simulate", wrong_in_kernel)
+    difference = verify(graph, np.load("input.npy"), backends=("reference", "lava", "kernel"))
     assert difference is not None
     assert difference.backends == ("reference", "kernel")
     assert (difference.sample, difference.neuron, difference.time_step) == spike_of(right)
@@ -358,7 +357,7 @@ def test_verify_names_the_place_whichever_backend_is_wrong(
             other if backend == wrong else graph, x, schedule, backend=backend, **options
         )
 
-    monkeypatch.setattr("lava_async._cli.verify.simulate_with_bar", run_one_wrong)
+    monkeypatch.setattr("lava_async._verify.simulate", run_one_wrong)
     pair = ("kernel", "reference") if wrong == "reference" else ("reference", wrong)
     args = ["verify", "recorded.net", "input.npy", "--backends", ",".join(pair)]
     assert main(args) == 1
@@ -374,6 +373,24 @@ def test_verify_names_the_place_whichever_backend_is_wrong(
     )
 
 
+def test_verify_runs_every_backend_and_tells_how_far_it_is(traced):
+    graph, _ = traced
+    done = []
+    x = np.load("input.npy")
+    assert la.verify(graph, x, la.Fifo(2), progress=lambda *news: done.append(news)) is None
+    assert list(dict.fromkeys(name for name, _ in done)) == list(BACKENDS)
+    assert sum(count for _, count in done) == len(BACKENDS) * len(x)
+
+
+def test_verify_shows_its_progress_over_samples_and_backends(folder, capsys, monkeypatch):
+    draw_bars(monkeypatch)
+    np.save("input.npy", np.load("input.npy")[:1])  # one sample: still a bar over the backends
+    out, err = run(capsys, "verify", "network.net", "input.npy")
+    bars, last = drawn(err)
+    assert [bar for bar in bars if bar[1]] == [(n, i + 1, 4) for i, n in enumerate(BACKENDS)]
+    assert out.startswith("equal") and last.startswith("schedule: ")
+
+
 def test_verify_refuses_one_backend(traced):
     with pytest.raises(ValidationError, match="two or more of"):
         verify(traced[0], np.load("input.npy"), backends=("kernel", "kernel"))
@@ -381,7 +398,7 @@ def test_verify_refuses_one_backend(traced):
 
 def test_verify_command_fails_on_a_difference(traced, capsys, monkeypatch):
     _, right = traced
-    monkeypatch.setattr("lava_async._cli.verify.simulate_with_bar", wrong_in_kernel)
+    monkeypatch.setattr("lava_async._verify.simulate", wrong_in_kernel)
     args = ["verify", "recorded.net", "input.npy", "--backends", "reference,kernel"]
     sample, neuron, time_step = spike_of(right)
     assert main(args) == 1

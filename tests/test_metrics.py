@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lava_async as la
 from lava_async import metrics
 from lava_async._semantics.connections import Dense
 from lava_async._semantics.graph import Graph, Population
 from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
+from lava_async.study.data import fit_to
 
 HIDDEN, CLASSES = 2, 3
 
@@ -248,3 +250,45 @@ class TestAgainstTheDefinition:
         record = make_record(np.where(spikes, 0, -1), np.ones((64, 3)))
         expected = slayer.classifier.Rate.predict(torch.from_numpy(spikes).float())
         assert metrics.predict(record).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("threshold", [1 << 17, (1 << 18) - 1])
+def test_an_output_that_cannot_fire_decides_nothing(threshold):
+    """netx's thresholds for layers that are read out as voltages."""
+    rng = np.random.default_rng(0)
+    hidden = Population("hidden", (15,), 4096, 4096, 40)
+    output = Population("output", (CLASSES,), 0, 4096, threshold)
+    weights = rng.integers(-20, 40, (15, 20)), rng.integers(-40, 40, (CLASSES, 15))
+    dense = tuple(Dense(i - 1, i, weight) for i, weight in enumerate(weights))
+    graph = Graph((20,), (hidden, output), dense)
+    x, labels = rng.integers(0, 2, (6, 20, 5)), np.zeros(6, int)
+    for schedule in (la.LayerSync(), la.Momentum(4), la.Mixture([la.Fifo(1), la.LayerSync(1)])):
+        for progress in (None, lambda done: None):
+            record = la.simulate(graph, x, schedule, progress=progress)
+            assert record.all_spikes.any() and not record.spikes.any()
+            for decide in (
+                lambda r: metrics.predict(r),
+                lambda r: metrics.accuracy(r, labels),
+                lambda r: metrics.decision_latency(r),
+                lambda r: metrics.first_correct_latency(r, labels),
+                lambda r: metrics.accuracy_curve(r, labels),
+                lambda r: metrics.evaluate(graph, r, labels),
+            ):
+                with pytest.raises(ValidationError, match=r"output population: threshold: .*vol"):
+                    decide(record)
+            assert metrics.spikes_per_sample(record).all()
+    decided = graph.replace(output=0)
+    metrics.predict(la.simulate(decided, x))
+    with pytest.raises(ValidationError, match=r"net: output population: threshold"):
+        fit_to(graph, x, labels, "net")
+
+
+def test_what_a_network_decides_does_not_depend_on_the_delay_of_its_output():
+    rng = np.random.default_rng(1)
+    population = Population("p", (CLASSES,), 4096, 4096, 20)
+    graph = Graph((6,), (population,), (Dense(-1, 0, rng.integers(-20, 40, (CLASSES, 6))),))
+    x, labels = rng.integers(0, 2, (9, 6, 4)), rng.integers(0, CLASSES, 9)
+    late = la.simulate(graph.replace(output_delay=9), x)
+    assert not late.spikes.any()
+    want = metrics.evaluate(graph, la.simulate(graph, x), labels)
+    assert want.accuracy > 0 and metrics.evaluate(graph, late, labels) == want

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from lava_async._cli import _options as options
-from lava_async._cli._console import note, print_json
+from lava_async._cli._console import note, print_json, progress
 from lava_async._cli._files import read_input
-from lava_async._cli.run import simulate_with_bar
 from lava_async._simulate import BACKENDS
 from lava_async._verify import ARRAYS
 from lava_async._verify import verify as compare
@@ -49,9 +48,11 @@ def verify(
     x = read_input(input_file, graph)
     chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
     names = [name.strip() for name in backends.split(",")]
-    difference = compare(
-        graph, x, chosen, backends=names, stop_after=stop_after, run=simulate_with_bar
-    )
+    with progress("samples", len(x) * len(names)) as advance:
+        difference = compare(
+            graph, x, chosen, backends=names, stop_after=stop_after,
+            progress=lambda name, done: advance(done, f"{name}: samples"),
+        )  # fmt: skip
     note(f"schedule: {source}")
     if json:
         print_json(

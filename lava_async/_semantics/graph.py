@@ -176,6 +176,11 @@ class Graph:
     def out_shape(self) -> tuple[int, ...]:
         return self.populations[self.output].shape
 
+    @property
+    def output_can_fire(self) -> bool:
+        """Whether a voltage can exceed the output population's threshold."""
+        return self.populations[self.output].threshold <= dyn.THRESHOLD_MAX
+
     @functools.cached_property
     def offsets(self) -> npt.NDArray[np.int64]:
         """(populations + 1,) index of each population's first neuron."""

@@ -33,6 +33,9 @@ class Record:
         forward step (from 0) that released its spike; -1 where it did not or was not.
         ``released_at`` is None for `LayerSync`, which has no pool; in a `Mixture` its samples
         have -1.
+    output_can_fire : bool
+        False where no voltage reaches the output population's threshold, as in networks of
+        netx that are read out as voltages: its silence decides nothing.
     """
 
     spikes: npt.NDArray[np.int8]
@@ -43,3 +46,4 @@ class Record:
     overflows: npt.NDArray[np.int64]
     fired_at: npt.NDArray[np.int32] | None = None
     released_at: npt.NDArray[np.int32] | None = None
+    output_can_fire: bool = True

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from lava_async import metrics
 from lava_async._semantics.graph import Graph
 from lava_async.datasets import registry
 from lava_async.errors import ValidationError
@@ -27,8 +28,10 @@ def fit_to(
     Raises
     ------
     ValidationError
-        The network has other inputs, or fewer outputs than there are classes.
+        The network has other inputs, fewer outputs than there are classes, or outputs that
+        cannot fire.
     """
+    metrics.check_decides(graph, f"{where}: output population")
     shape = x.shape[1:-1]
     if math.prod(graph.input_shape) != math.prod(shape):
         raise ValidationError(where, "input shape", f"{shape}, that of the data", graph.input_shape)

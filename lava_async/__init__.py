@@ -10,6 +10,7 @@ This module needs NumPy and h5py only. What needs more is imported by name:
 """
 
 from lava_async._files.hdf5 import load as load
+from lava_async._files.save import save as save
 from lava_async._semantics.connections import INPUT as INPUT
 from lava_async._semantics.connections import Connection as Connection
 from lava_async._semantics.connections import Conv as Conv

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from corrupt_kinds import corrupt_kinds, unsupported_kinds, write_valid
+from foreign_kinds import foreign_kinds
 from lava_async._files.hdf5 import load
 from lava_async._semantics.graph import Graph
 from lava_async.errors import FileFormatError, UnsupportedError
+from own_kinds import corrupt_own_kinds, unsupported_own_kinds
 
-CORRUPT, UNSUPPORTED = corrupt_kinds(), unsupported_kinds()
+CORRUPT = {**foreign_kinds(), **corrupt_kinds(), **corrupt_own_kinds()}
+UNSUPPORTED = {**unsupported_kinds(), **unsupported_own_kinds()}
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 import h5py
 
-_SIGNATURE = b"GCOL"
-_HEADER = struct.Struct("<8sQ")  # signature and version, size of the collection
+_SIGNATURE = b"GCOL\x01"  # with its version, without which it may be text
+_HEADER = struct.Struct("<8sQ")  # signature, version, size of the collection
 _OBJECT = struct.Struct("<HHIQ")  # index, reference count, reserved, size of the content
 
 

@@ -1,0 +1,149 @@
+"""What this package adds to a network file: the root group `GROUP`, which netx ignores.
+
+Attributes: ``format_version``; ``schedule`` and ``names`` of the populations as JSON; ``digest``.
+Data set ``input_shape``. A graph that is no chain of layers is in there too (`hdf5_graph`).
+0.1.0 wrote version 1: the schedule in attributes of its own, and no names and no digest.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+
+from lava_async._files.digest import digest
+from lava_async._files.hdf5_fields import Fields, attribute, graph_errors, hdf5_errors
+from lava_async._semantics import checks
+from lava_async._semantics import schedule as schedules
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.schedule import Schedule
+from lava_async.errors import FileFormatError, UnsupportedError, ValidationError
+
+GROUP = "lava_async"
+INPUT_SHAPE = "input_shape"
+FORMAT_VERSION = 2
+
+_RULES_OF_VERSION_1 = {"input_rule": "whole_frame", "refractory_rule": "time_step"}
+"""The rules of execution that it recorded with the schedule; there were no others."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a file records about its network. None: it does not."""
+
+    schedule: Schedule | None = None
+    input_shape: tuple[int, ...] | None = None
+    names: list[str] | None = None
+    digest: str | None = None
+
+
+def read(path: str, file: h5py.File) -> Own:
+    """
+    Raises
+    ------
+    FileFormatError
+        The record is damaged.
+    UnsupportedError
+        It was written in a later format.
+    """
+    where = f"{path}: {GROUP}"
+    with hdf5_errors(where, "attributes", "a readable group"):
+        if GROUP not in file:
+            return Own()
+        attributes = file[GROUP].attrs
+        found = {name: attribute(where, attributes, name) for name in attributes}
+    known = f"1 or {FORMAT_VERSION}"
+    if "format_version" not in found:
+        raise FileFormatError(where, "format_version", known, "nothing")
+    version = found.pop("format_version")
+    if version not in (1, FORMAT_VERSION):
+        raise UnsupportedError(where, "format_version", known, ascii(version))
+    shape = _input_shape(path, file)
+    if version == 1:
+        return Own(_schedule(path, _settings_of_version_1(where, found)), shape)
+    return Own(
+        _schedule(path, _json(where, "schedule", found)),
+        shape,
+        _names(where, _json(where, "names", found)),
+        str(found["digest"]) if "digest" in found else None,
+    )
+
+
+def write_schedule(
+    file: h5py.File, schedule: Schedule | None, input_shape: tuple[int, ...] | None = None
+) -> h5py.Group:
+    """Record a schedule in a file, and the shape of its input, which not all layers tell.
+
+    Raises
+    ------
+    UnsupportedError
+        It is one of the user's own.
+    """
+    group = file.create_group(GROUP)
+    group.attrs["format_version"] = FORMAT_VERSION
+    if schedule is not None:
+        group.attrs["schedule"] = _text(schedule.to_dict())
+    if input_shape is not None:
+        group[INPUT_SHAPE] = np.asarray(input_shape)
+    return group
+
+
+def write(file: h5py.File, graph: Graph) -> h5py.Group:
+    """Record what `Own` has, of a graph."""
+    group = write_schedule(file, graph.schedule, graph.input_shape)
+    group.attrs["names"] = _text([population.name for population in graph.populations])
+    group.attrs["digest"] = np.bytes_(digest(graph).encode())
+    return group
+
+
+def _text(value: object) -> np.bytes_:
+    """JSON in ASCII, of fixed length: such a text lies where HDF5 has a checksum."""
+    return np.bytes_(json.dumps(value).encode())
+
+
+def _json(where: str, name: str, found: dict[str, Any]) -> Any:
+    if name not in found:
+        return None
+    with hdf5_errors(where, name, "JSON"):
+        return json.loads(found[name])
+
+
+def _names(where: str, names: Any) -> list[str] | None:
+    if names is None or (isinstance(names, list) and all(isinstance(n, str) for n in names)):
+        return names
+    raise FileFormatError(where, "names", "a list of names", ascii(names)[:80])
+
+
+def _input_shape(path: str, file: h5py.File) -> tuple[int, ...] | None:
+    fields = Fields(path, file).below(GROUP)
+    if INPUT_SHAPE not in fields:
+        return None
+    with graph_errors(f"{path}: {GROUP}/{INPUT_SHAPE}"):
+        return checks.shape("", fields.numbers(INPUT_SHAPE))  # type: ignore[arg-type]
+
+
+def _settings_of_version_1(where: str, found: dict[str, Any]) -> dict[str, Any]:
+    settings = dict(found)
+    for rule, known in _RULES_OF_VERSION_1.items():
+        if rule not in settings:
+            raise FileFormatError(where, rule, known, "nothing")
+        got = settings.pop(rule)
+        if got != known:
+            raise UnsupportedError(where, rule, known, ascii(got))
+    return settings
+
+
+def _schedule(path: str, description: Any) -> Schedule | None:
+    if description is None:
+        return None
+    where = f"{path}: {GROUP}"
+    if not isinstance(description, dict):
+        raise FileFormatError(where, "schedule", "its settings", ascii(description)[:80])
+    try:
+        with hdf5_errors(where, "schedule", "its settings"):
+            return schedules.from_dict(description, GROUP)
+    except ValidationError as error:
+        raise error.at(f"{path}: {error.where}", FileFormatError) from error

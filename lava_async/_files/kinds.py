@@ -1,0 +1,45 @@
+"""Kinds of connection in files: those held as such, and every other one as its synapses."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from lava_async._semantics.connections import (
+    Connection,
+    Conv,
+    Dense,
+    OneToOne,
+    Shape,
+    Synapses,
+)
+
+KINDS: dict[str, type[Connection]] = {"dense": Dense, "conv": Conv, "one_to_one": OneToOne}
+SPARSE, SYNAPSES = "sparse", ("target_neuron", "source_neuron", "weight")
+
+
+def settings(kind: type[Connection]) -> list[str]:
+    """What a kind has beyond source, target and delay."""
+    shared = {field.name for field in dataclasses.fields(Connection)}
+    return [field.name for field in dataclasses.fields(kind) if field.name not in shared]
+
+
+def describe(connection: Connection, source_shape: Shape) -> tuple[str, dict[str, npt.NDArray]]:
+    """Name of the kind and its numbers.
+
+    Raises
+    ------
+    GraphError
+        A kind of the user's own has synapses that are none: out of range, or twice the same.
+    """
+    for name, kind in KINDS.items():
+        if type(connection) is kind:
+            return name, {s: np.asarray(getattr(connection, s)) for s in settings(kind)}
+    found = connection.synapses(source_shape)
+    synapses = Synapses.from_entries(
+        connection.where, found.shape, found.target, found.source, found.weight
+    )
+    numbers = synapses.target, synapses.source, synapses.weight
+    return SPARSE, dict(zip(SYNAPSES, numbers, strict=True))

@@ -93,7 +93,7 @@ def test_dense_block(backend):
     assert_same_spikes(record.spikes[0][:, :-1], want, "dense")
 
 
-def test_ntidigits(tmp_path):
+def test_ntidigits(backend, tmp_path):
     """Three dense layers with delays up to 62, over 3000 time steps.
 
     Without the average over the outputs that ends the file, which netx leaves out as well.
@@ -105,7 +105,7 @@ def test_ntidigits(tmp_path):
     graph = load(path)
     assert graph.max_delay == 62
     x = recording("ntidigits/input").astype(np.uint8).reshape(*graph.input_shape, -1)
-    got = la.simulate(graph, x, la.LayerSync(), backend="reference").spikes[0]
+    got = la.simulate(graph, x, la.LayerSync(), backend=backend).spikes[0]
     want = recording("ntidigits/output")
     lag = 4  # of the recorded network's layers and input
     assert_same_spikes(got[:, :-lag], want[:, lag:], "output")

@@ -94,7 +94,7 @@ def write(layers: h5py.Group, graph: Graph) -> None:
         if population.bias is not None:
             channels = 1 if kind == "input" else population.shape[0]
             numbers["bias"] = np.float32(population.bias.reshape(channels, -1)[:, 0])
-        if np.ndim(delay) or delay:
+        if np.any(delay):
             numbers["delay"] = np.float32(delay)
         for name, value in {**numbers, **_neuron(population)}.items():
             layer[name] = value

@@ -37,7 +37,7 @@ def describe(connection: Connection, source_shape: Shape) -> tuple[str, dict[str
     for name, kind in KINDS.items():
         if type(connection) is kind:
             return name, {s: np.asarray(getattr(connection, s)) for s in settings(kind)}
-    found = connection.synapses(source_shape)
+    found = connection.all_synapses(source_shape)
     synapses = Synapses.from_entries(
         connection.where, found.shape, found.target, found.source, found.weight
     )

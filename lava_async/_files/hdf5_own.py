@@ -41,7 +41,8 @@ class Own:
 
 
 def read(path: str, file: h5py.File) -> Own:
-    """
+    """What is recorded, of any version.
+
     Raises
     ------
     FileFormatError

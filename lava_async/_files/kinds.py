@@ -41,5 +41,6 @@ def describe(connection: Connection, source_shape: Shape) -> tuple[str, dict[str
     synapses = Synapses.from_entries(
         connection.where, found.shape, found.target, found.source, found.weight
     )
-    numbers = synapses.target, synapses.source, synapses.weight
+    target, source = (n.astype(np.int32) for n in (synapses.target, synapses.source))
+    numbers = target, source, synapses.weight
     return SPARSE, dict(zip(SYNAPSES, numbers, strict=True))

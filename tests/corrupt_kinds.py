@@ -158,6 +158,7 @@ def corrupt_kinds() -> dict[str, Kind]:
         "truncated to 99%": (_truncated(0.99), "an HDF5 file"),
         "heap object of index 0": (_damaged_heap(16, 0), "global heap"),
         "heap object of huge size": (_damaged_heap(16 + 15, 0x7F), "global heap"),
+        "heap of another version": (_damaged_heap(4, 2), "neuron/type: expected a readable field"),
         "heap of huge size": (_damaged_heap(8 + 7, 0x7F), "global heap"),
         # HDF5, but no network
         "empty HDF5": (_empty_hdf5, "layer: expected a group (got nothing)"),

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lava_async._files.hdf5 import write_schedule
+from lava_async._files.hdf5_own import write_schedule
 from lava_async._semantics.schedule import Schedule
 
 Layer = dict[str, Any]

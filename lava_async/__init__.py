@@ -31,4 +31,4 @@ from lava_async._semantics.schedule import Schedule as Schedule
 from lava_async._simulate import simulate as simulate
 from lava_async._verify import verify as verify
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

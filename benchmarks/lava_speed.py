@@ -29,6 +29,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import lava_async as la  # first: Python 3.11 and later cannot import Lava without it
+
+# isort: split
 import h5py
 import numpy as np
 from lava.magma.core.process.process import AbstractProcess
@@ -37,7 +40,6 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
-import lava_async as la
 from lava_async.netx import Network
 from lava_async.runtime import Runner
 

@@ -11,6 +11,7 @@ This module needs NumPy and h5py only. What needs more is imported by name:
 
 from lava_async._files.hdf5 import load as load
 from lava_async._files.save import save as save
+from lava_async._lava import importing as _lava_importing
 from lava_async._semantics.connections import INPUT as INPUT
 from lava_async._semantics.connections import Connection as Connection
 from lava_async._semantics.connections import Conv as Conv
@@ -30,5 +31,7 @@ from lava_async._semantics.schedule import Random as Random
 from lava_async._semantics.schedule import Schedule as Schedule
 from lava_async._simulate import simulate as simulate
 from lava_async._verify import verify as verify
+
+_lava_importing.install()
 
 __version__ = "0.2.0.dev0"

@@ -20,7 +20,7 @@ from lava_async._semantics.schedule import (
     check_schedule,
     check_stop_after,
 )
-from lava_async.errors import ValidationError
+from lava_async.errors import UnsupportedError, ValidationError
 
 Part = LayerSync | AsyncSchedule
 
@@ -128,6 +128,8 @@ def simulate(
     ------
     ValidationError
         Any argument is outside what is described here.
+    UnsupportedError
+        A backend in Lava, where Lava is not installed.
     ExecutionError
         The run failed after it had started.
     """
@@ -152,7 +154,14 @@ def simulate(
 
     # Backends are imported when asked for: numba takes a second, Lava several.
     if backend in ("lava", "graph"):
-        from lava_async.netx import _backend
+        try:
+            from lava_async.netx import _backend
+        except ModuleNotFoundError as error:
+            raise UnsupportedError(
+                "simulate", "backend",
+                "reference or kernel where Lava is not installed (it needs Python 3.10 to 3.12)",
+                repr(backend),
+            ) from error
 
         record = _backend.run(
             graph, frames, schedule, stop, ids, trace,

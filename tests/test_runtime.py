@@ -328,7 +328,7 @@ def test_stock_injector_and_extractor(nothing_left, monkeypatch):
 @pytest.mark.parametrize(
     "fault, message",
     [
-        ("raise", r"(?s)ValueError: the relay is broken.*Traceback.*in fail"),
+        ("raise", r"(?s:ValueError: the relay is broken.*Traceback.*in fail)"),
         ("kill", "killed by SIGKILL"),
     ],
 )
@@ -348,7 +348,7 @@ def test_a_failing_process_is_named(fault, message, at, nothing_left):
         ("raise unpicklable", r"UnpicklableError: the relay is broken"),
         ("exit", "ended with exit status 3"),
         ("exit as if done", "ended without a report"),
-        ("wrong shape", r"(?s)ValueError: out: expected shape \(2,\) \(got \(3,\)\).*Traceback"),
+        ("wrong shape", r"(?s:ValueError: out: expected shape \(2,\) \(got \(3,\)\).*Traceback)"),
     ],
 )
 def test_other_failures_in_the_second_run(fault, message, nothing_left):

@@ -46,6 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our stdout has gone; keep the interpreter's last flush quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except ModuleNotFoundError as error:
+        return fail(
+            BAD_INPUT, f"{error.name}: expected an installed package, as with Python 3.10 to 3.12 "
+            f"(got none in Python {sys.version_info.major}.{sys.version_info.minor})",
+        )  # fmt: skip
     except OSError as error:
         where = error.filename or "input/output"
         return fail(BAD_INPUT, f"{where}: {error.strerror or error}")

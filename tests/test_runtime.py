@@ -4,6 +4,7 @@ import contextlib
 import gc
 import itertools
 import logging
+import multiprocessing
 import os
 import random
 import signal
@@ -258,6 +259,7 @@ def test_a_caller_that_ignores_the_end_of_children(nothing_left):
         begin = time.monotonic()
         assert_runs()
         assert time.monotonic() - begin < 4  # and not the time after which they are killed
+        assert multiprocessing.active_children() == []
     finally:
         signal.signal(signal.SIGCHLD, before)
 

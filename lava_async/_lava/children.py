@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from multiprocessing import connection
+from multiprocessing import connection, process
 from typing import Any
 
 import numpy as np
@@ -134,6 +134,8 @@ class Child(mp.Process):
         # Without `close`, which fails where the exit status went elsewhere, and makes another
         # thread fail that starts a process at this moment; what it frees goes with this object.
         self.join()
+        # It would keep for ever a child whose exit status went elsewhere.
+        process._children.discard(self)  # type: ignore[attr-defined]
         self._reports.close()
 
 

@@ -7,13 +7,12 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 import lava_async as la
 from lava_async._cli import main
 from lava_async._files.hdf5 import load
 from lava_async.study import data
-
-torch = pytest.importorskip("torch")
 
 pytestmark = pytest.mark.timeout(240)
 

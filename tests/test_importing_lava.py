@@ -15,6 +15,7 @@ PARTS = {
     "compiler": "from lava.magma.compiler import compiler",
     "the module itself": "from lava.magma.compiler.var_model import CoreEncoder",
     "a process": "from lava.proc.lif.process import LIF",
+    "SLAYER": "from lava.lib.dl import slayer",
     "ours": "from lava_async.runtime import Runner",
 }
 
@@ -28,13 +29,8 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=list(PARTS))
-@pytest.mark.parametrize("first", ["import lava_async as la", "from lava_async import errors"])
-def test_any_part_of_lava_can_be_imported_first(first, part):
-    run("-c", f"{first}\n{part}")
-
-
-def test_slayer_can_be_imported():
-    run("-c", "import lava_async as la\nfrom lava.lib.dl import slayer\nslayer.block.cuba.Dense")
+def test_any_part_of_lava_can_be_imported_first(part):
+    run("-c", f"import lava_async\n{part}")
 
 
 def test_lava_can_be_imported_after_it_failed():
@@ -72,8 +68,10 @@ def test_other_processes_can_import_it(method, tmp_path):
     assert run(str(script)) == "LIF\n"
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("library", ["multiprocessing", "torch.multiprocessing"])
+@pytest.mark.parametrize(
+    ("library", "method"),
+    [*[("multiprocessing", method) for method in METHODS], ("torch.multiprocessing", "spawn")],
+)
 def test_it_can_be_imported_whatever_the_start_method_and_leaves_it(library, method, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(f"""{WORK}

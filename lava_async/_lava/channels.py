@@ -8,13 +8,14 @@ at the semaphore itself. Memory is anonymous and shared by forking.
 from __future__ import annotations
 
 import mmap
-import multiprocessing as mp
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from lava.magma.compiler.channels.interfaces import Channel
 from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
+
+from lava_async._lava.fork import FORK
 
 _FIRST_WAIT, _LAST_WAIT = 1e-4, 2e-3  # seconds, while several ports are watched in turn
 
@@ -124,7 +125,7 @@ class ForkedChannel(Channel):
         nbytes = size * int(np.prod(shape)) * np.dtype(dtype).itemsize
         slots = np.ndarray((size, *shape), dtype, Memory(nbytes).buf)
         lost = np.ndarray(1, np.float64, Memory(8).buf)
-        free, filled = mp.Semaphore(size), mp.Semaphore(0)
+        free, filled = FORK.Semaphore(size), FORK.Semaphore(0)
         self._src_port = SendPort(src_name, slots, lost, free, filled)
         self._dst_port = RecvPort(dst_name, slots, lost, filled, free)
 

@@ -23,13 +23,14 @@ from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeSe
 from scipy.sparse import issparse
 
 from lava_async._lava.channels import ForkedChannel, Memory, select
+from lava_async._lava.fork import FORK
 
 SERVICE = "runtime service"  # label of the processes that only pass on the caller's requests
 _ASK = signal.SIGUSR1  # what is the child waiting for?
 _REQUESTS = "service_to_process"  # the port at which a process waits between its time steps
 
 
-class Child(mp.Process):
+class Child(FORK.Process):
     """An operating-system process that runs one Lava process model or runtime service."""
 
     def __init__(self, label: str, builder: Any) -> None:

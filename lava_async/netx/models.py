@@ -15,18 +15,17 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from scipy.sparse import coo_matrix
 
 from lava_async._kernel import Stepper
-from lava_async._semantics.connections import INPUT, Connection, Conv, Dense, OneToOne
+from lava_async._semantics.connections import INPUT
 from lava_async._semantics.graph import Graph
 from lava_async.errors import UnsupportedError
+from lava_async.netx.kinds import kind_of
 from lava_async.netx.process import Network
-from lava_async.proc import AsyncConv, AsyncDense, AsyncLIF, AsyncSparse, SpikeScheduler
+from lava_async.proc import AsyncLIF, SpikeScheduler
 from lava_async.proc._frames import receive_frame
 from lava_async.proc._scheduled_models import AbstractPyScheduledModel
 from lava_async.proc._vars import check_vars
-from lava_async.proc.conv.process import to_lava
 
 
 class AbstractPyNetworkModel(AbstractPyScheduledModel):
@@ -136,8 +135,9 @@ class NetworkGraphModel(AbstractSubProcessModel):
             source = "input" if c.source == INPUT else populations[c.source].name
             target = populations[c.target]
             name = f"{source} -> {target.name}"
-            shape = proc.inp.shape if c.source == INPUT else graph.source_shape(c)[::-1]
-            connection = _connection_process(c, shape, target.a_in.shape, name)
+            shape = graph.source_shape(c)
+            port_shape = proc.inp.shape if c.source == INPUT else shape[::-1]
+            connection = kind_of(c).process(shape, port_shape, target.a_in.shape, name=name)
             setattr(self, f"connection_{i}", connection)
             if c.source == INPUT:
                 proc.inp.connect(connection.s_in)
@@ -164,27 +164,3 @@ class NetworkGraphModel(AbstractSubProcessModel):
                 )
             else:
                 var.parts = parts
-
-
-def _connection_process(
-    c: Connection, input_shape: tuple[int, ...], output_shape: tuple[int, ...], name: str
-) -> AsyncDense | AsyncSparse | AsyncConv:
-    """The process of one connection; shapes are (W, H, C) or (n,)."""
-    if isinstance(c, Conv):
-        return AsyncConv(
-            weight=to_lava(c.weight), input_shape=input_shape, name=name,
-            padding=c.padding[::-1], stride=c.stride[::-1], dilation=c.dilation[::-1],
-            groups=c.groups,
-        )  # fmt: skip
-    if isinstance(c, Dense):
-        return AsyncDense(
-            weights=c.weight, input_shape=input_shape, output_shape=output_shape, name=name
-        )
-    if isinstance(c, OneToOne):
-        size = int(np.prod(output_shape))
-        entries = np.full(size, c.weight), (np.arange(size), np.arange(size))
-        return AsyncSparse(
-            weights=coo_matrix(entries, (size, size)), input_shape=input_shape,
-            output_shape=output_shape, name=name,
-        )  # fmt: skip
-    raise TypeError(type(c))

@@ -12,12 +12,13 @@ from lava.magma.core.process.ports.ports import AbstractPort
 
 from lava_async._files.hdf5 import load
 from lava_async._kernel import Stepper
-from lava_async._semantics.connections import INPUT, Conv, Dense, OneToOne
+from lava_async._semantics.connections import INPUT
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import Momentum, Schedule
+from lava_async.netx.kinds import kind_of
+from lava_async.proc._ports import InPort, OutPort, check_frames
 from lava_async.proc._scheduled import ScheduledProcess
 from lava_async.proc._vars import CURRENT, VOLTAGE, CheckedVar, Range
-from lava_async.proc._wiring import InPort, OutPort
 
 _HEADER = "|   Type   |  W  |  H  |  C  | ker | str | pad | dil | grp |delay|"
 
@@ -129,10 +130,6 @@ class Network(ScheduledProcess):
             graph=graph,
             name=name,
         )
-        stepper = Stepper(graph, self.schedule, stop_after)
-        # Compiled code is loaded once, here: the processes that Lava forks inherit it.
-        stepper.step(np.zeros(int(np.prod(graph.input_shape)), np.int32))
-        self.proc_params["stepper"] = stepper
         self.graph = graph
         self.inp = InPort(shape=_input_port_shape(graph))
         self.out = OutPort(shape=graph.out_shape[::-1])
@@ -140,7 +137,12 @@ class Network(ScheduledProcess):
         self.v = StateVar((graph.num_neurons,), 0, self.RANGES["v"])
 
     def wiring(self) -> dict[str, Any]:
-        return {}
+        # Only the fused model gets here: the process graph runs what compiled code refuses.
+        check_frames(self.inp)
+        stepper = Stepper(self.graph, self.schedule, self._arguments["stop_after"])
+        # Compiled code is loaded once, now: the processes that Lava forks inherit it.
+        stepper.step(np.zeros(int(np.prod(self.graph.input_shape)), np.int32))
+        return {"stepper": stepper}
 
     def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
         return {self.out: [self.inp], self.trace: [self.inp]}
@@ -157,20 +159,18 @@ class Network(ScheduledProcess):
 
 def _input_port_shape(graph: Graph) -> tuple[int, ...]:
     """netx's: its input port is that of the first layer, and dense layers are flat."""
-    if all(isinstance(c, Dense) for c in graph.connections if c.source == INPUT):
+    if all(kind_of(c).flat for c in graph.connections if c.source == INPUT):
         return (int(np.prod(graph.input_shape)),)
     return graph.input_shape[::-1]
 
 
 def _table_row(graph: Graph, population: int) -> str:
     """One row: the population's shape and the first connection into it."""
-    connection = next((c for c in graph.connections if c.target == population), None)
     channels, height, width = (*graph.populations[population].shape, 1, 1)[:3]
-    cells = [""] * 5
-    if isinstance(connection, Conv):
-        pairs = connection.weight.shape[2:], connection.stride, connection.padding
-        cells = [f"{x:2d},{y:2d}" for y, x in (*pairs, connection.dilation)]
-        cells.append(f"{connection.groups:5d}")
-    kind = {OneToOne: "Input", Conv: "Conv"}.get(type(connection), "Dense")
+    label, cells, delayed = "", [""] * 5, False
+    first = next((c for c in graph.connections if c.target == population), None)
+    if first is not None:
+        kind = kind_of(first)
+        label, cells, delayed = kind.label(), kind.settings(), first.max_delay > 0
     settings = "".join(f"{cell:5s}|" for cell in cells)
-    return f"|{kind:10s}|{width:5d}|{height:5d}|{channels:5d}|{settings}{'False':5s}|"
+    return f"|{label:10s}|{width:5d}|{height:5d}|{channels:5d}|{settings}{delayed!s:5s}|"

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from lava.magma.core.process.ports.ports import AbstractPort
 
 from lava_async.errors import GraphError
 from lava_async.proc import _messages
-from lava_async.proc._vars import COUNT, WEIGHT, CheckedVar, Ints
-from lava_async.proc._wiring import (
+from lava_async.proc._population import AsyncPopulation
+from lava_async.proc._ports import (
+    ForwardIn,
+    ForwardOut,
     InPort,
     OutPort,
-    WiredProcess,
+    ReleaseIn,
+    ReleaseOut,
+    SynopsOut,
+    check_frames,
     check_peers,
+    check_tuple,
     describe,
     destinations,
     names,
     sources,
 )
-
-if TYPE_CHECKING:
-    from lava_async.proc.lif.process import AsyncLIF
+from lava_async.proc._vars import COUNT, WEIGHT, CheckedVar, Ints
+from lava_async.proc._wiring import WiredProcess
 
 
 class AsyncConnection(WiredProcess):
@@ -46,13 +50,13 @@ class AsyncConnection(WiredProcess):
         Spike counts of a stock process, whole numbers >= 0, once per time step.
     a_out : OutPort, target shape
         Currents in weight units, 32-bit integers, once per time step, in the same time step.
-    release_in : InPort
+    release_in : ReleaseIn
         Spikes that ``release_out`` of a population releases.
-    forward_out : OutPort, (target size,)
+    forward_out : ForwardOut, (target size,)
         Currents in weight units, in every forward step in which the population released.
     synops : Var, (1,)
         Synaptic operations of the last time step.
-    synops_out : OutPort, (1,)
+    synops_out : SynopsOut, (1,)
         The same, once per time step, for a scheduler that adds them up.
     """
 
@@ -70,9 +74,9 @@ class AsyncConnection(WiredProcess):
         super().__init__(name=name, **arguments)
         self.s_in = InPort(shape=source_shape)
         self.a_out = OutPort(shape=target_shape)
-        self.release_in = InPort(shape=_messages.SPIKES)
-        self.forward_out = OutPort(shape=(self.a_out.size,))
-        self.synops_out = OutPort(shape=(1,))
+        self.release_in = ReleaseIn(shape=_messages.SPIKES)
+        self.forward_out = ForwardOut(shape=(self.a_out.size,))
+        self.synops_out = SynopsOut(shape=(1,))
         self.synops = CheckedVar((1,), 0, COUNT)
 
     def wiring(self) -> dict[str, Any]:
@@ -84,27 +88,34 @@ class AsyncConnection(WiredProcess):
                 "both" if found else "neither",
             )
         if not found:
+            check_frames(self.s_in)
             _check_unconnected(self.forward_out, "connect a_out, as the input is s_in")
             if not self.a_out.out_connections:
                 raise GraphError(where, "a_out", "a target", "none")
-            return {"source": None}
+            return {"number": None}
         _check_unconnected(self.a_out, "connect forward_out, as the input is release_in")
-        if len(found) != 1 or found[0].name != "release_out":
+        if not self.targets():
+            raise GraphError(where, "forward_out", "forward_in of an AsyncLIF", "none")
+        return {"number": self.source().group().number(self)}
+
+    def source(self) -> AsyncPopulation:
+        """The population behind ``release_in``."""
+        where, found = describe(self), sources(self.release_in)
+        if len(found) != 1 or not isinstance(found[0], ReleaseOut):
             raise GraphError(where, "release_in", "release_out of one AsyncLIF", names(found))
-        population = found[0].process
+        population: Any = found[0].process
         if population.size != self.s_in.size:
             raise GraphError(
                 where, "source", f"a population of {self.s_in.size} neurons",
                 f"{population.size} of {describe(population)}",
             )
-        if not self.targets():
-            raise GraphError(where, "forward_out", "forward_in of an AsyncLIF", "none")
-        return {"source": population.scheduler_of().index(population)}
+        return population
 
-    def targets(self) -> list[AsyncLIF]:
-        """Populations behind ``forward_out``."""
+    def targets(self) -> list[AsyncPopulation]:
+        """The populations behind ``forward_out``."""
         check_peers(
-            self.forward_out, "forward_in of an AsyncLIF", lambda port: port.name == "forward_in"
+            self.forward_out, "forward_in of an AsyncLIF",
+            lambda port: isinstance(port, ForwardIn),
         )
         return [port.process for port in destinations(self.forward_out)]
 
@@ -118,13 +129,6 @@ def check_weights(where: str, weights: npt.ArrayLike, dimensions: int) -> Ints:
     if checked.ndim != dimensions:
         raise GraphError(where, "weight dimensions", dimensions, checked.ndim)
     return checked
-
-
-def check_tuple(where: str, what: str, shape: Any) -> tuple[int, ...]:
-    """Lava's shapes are tuples, also those of one dimension."""
-    if np.ndim(shape) != 1:
-        raise GraphError(where, what, "a tuple, (W, H, C) or (n,)", repr(shape))
-    return tuple(shape)
 
 
 def _check_unconnected(port: AbstractPort, advice: str) -> None:

@@ -40,7 +40,7 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
         self._where: str = proc_params["where"]
-        self._source: int | None = proc_params["source"]
+        self._number: int | None = proc_params["number"]
         self._weights: Any = None  # what `_prepare` has seen of the Var
         self._fan_out = np.zeros(0, np.int64)
         self._max_input = 0
@@ -49,11 +49,8 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
         """Run one time step."""
         if getattr(self, self.WEIGHTS) is not self._weights:  # at first, or after a RefPort
             self._take_over_weights()
-        if self.time_step == 1 and self._source is not None:
-            # Tell the target from which population these currents come.
-            self.forward_out.send(np.full(self.forward_out._shape, self._source, np.int32))
         self.synops[:] = 0
-        if self._source is None:
+        if self._number is None:
             self._pass_frame()
         else:
             self._pass_released()
@@ -69,6 +66,9 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
         self.a_out.send(current.astype(self.a_out._d_type))
 
     def _pass_released(self) -> None:
+        if self.time_step == 1:
+            # Tell the targets from which connection these currents come.
+            self.forward_out.send(np.full(self.forward_out._shape, self._number, np.int32))
         while True:
             kind, _, (neurons,) = receive(self.release_in.csp_ports[0])
             if kind == END:

@@ -10,8 +10,8 @@ from scipy.sparse import csr_matrix, issparse, spmatrix
 
 from lava_async.errors import GraphError, ValidationError
 from lava_async.proc._connection import AsyncConnection, check_weights
+from lava_async.proc._ports import describe
 from lava_async.proc._vars import WEIGHT, CheckedVar
-from lava_async.proc._wiring import describe
 
 
 class AsyncSparse(AsyncConnection):

@@ -1,0 +1,166 @@
+"""What populations offer to connections and to their scheduler, whatever their neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from lava.magma.core.process.ports.ports import AbstractPort
+
+from lava_async._semantics.graph import components
+from lava_async.errors import GraphError
+from lava_async.proc import _messages
+from lava_async.proc._ports import (
+    ForwardIn,
+    ForwardOut,
+    GrantIn,
+    InPort,
+    OutPort,
+    ReleaseIn,
+    ReleaseOut,
+    RequestOut,
+    check_frames,
+    check_peers,
+    describe,
+    destinations,
+)
+from lava_async.proc._wiring import WiredProcess
+
+
+class AsyncPopulation(WiredProcess):
+    """Base of the populations; `AsyncLIF` describes the ports.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (W, H, C) or (n,).
+    name : str, optional
+    arguments
+        For the process model.
+    """
+
+    def __init__(self, shape: tuple[int, ...], name: str | None, **arguments: Any) -> None:
+        super().__init__(name=name, **arguments)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+        self.forward_in = ForwardIn(shape=(self.a_in.size,))
+        self.release_out = ReleaseOut(shape=_messages.SPIKES)
+        self.request_out = RequestOut(shape=_messages.SPIKES_WITH_MOMENTA)
+        self.grant_in = GrantIn(shape=_messages.SPIKES)
+        self._group: Group | None = None
+
+    @property
+    def size(self) -> int:
+        return self.a_in.size
+
+    def group(self) -> Group:
+        """The populations that share its scheduler.
+
+        Raises
+        ------
+        GraphError
+            There is no scheduler.
+        """
+        if self._group is None:
+            raise GraphError(
+                describe(self), "scheduler", "one SpikeScheduler with this population", "none"
+            )
+        return self._group
+
+    def wiring(self) -> dict[str, Any]:
+        group = self.group()
+        check_frames(self.a_in)
+        check_peers(
+            self.forward_in, "forward_out of a connection",
+            lambda port: isinstance(port, ForwardOut),
+        )
+        return {"index": group.index(self), **group.wiring()}
+
+    def connections(self) -> list[Any]:
+        """Where its released spikes go: `AsyncConnection` processes.
+
+        Raises
+        ------
+        GraphError
+            Something else, such as a Monitor, listens to messages of forward steps.
+        """
+        check_peers(
+            self.release_out, "release_in of a connection (a Monitor may probe s_out)",
+            lambda port: isinstance(port, ReleaseIn),
+        )
+        scheduler = self.group().scheduler
+        for port in (self.request_out, self.grant_in):
+            check_peers(
+                port, f"{describe(scheduler)} alone", lambda port: port.process is scheduler
+            )
+        return [port.process for port in destinations(self.release_out)]
+
+    def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
+        return {self.s_out: self.group().inputs()}
+
+
+class Route(NamedTuple):
+    """A connection, for the models of all whom it concerns: populations by their index."""
+
+    source: int
+    targets: tuple[int, ...]
+
+
+class Group:
+    """The populations of one scheduler, and the graph that their connections make."""
+
+    def __init__(self, scheduler: WiredProcess, populations: Sequence[AsyncPopulation]) -> None:
+        for population in populations:
+            if population._group is not None:
+                raise GraphError(
+                    describe(population), "scheduler", "one",
+                    f"a second one besides {describe(population._group.scheduler)}",
+                )
+        self.scheduler = scheduler
+        self.populations = tuple(populations)
+        for population in populations:
+            population._group = self
+
+    def index(self, population: AsyncPopulation) -> int:
+        """Place of a population."""
+        return next(i for i, p in enumerate(self.populations) if p is population)
+
+    def number(self, connection: WiredProcess) -> int:
+        """Place of a connection among the routes of `wiring`."""
+        return next(i for i, c in enumerate(self._connections()) if c is connection)
+
+    def inputs(self) -> list[AbstractPort]:
+        """What must arrive in a time step before any population can end it."""
+        return [population.a_in for population in self.populations]
+
+    def wiring(self) -> dict[str, Any]:
+        """The graph, for models.
+
+        ``offsets`` (P + 1,) numbers of the populations' first neurons, ``routes`` the
+        connections, ``order`` in which `LayerSync` evaluates the populations.
+        """
+        routes = [self._route(connection) for connection in self._connections()]
+        edges = [(route.source, target) for route in routes for target in route.targets]
+        found = components(len(self.populations), edges)
+        return {
+            "offsets": np.cumsum([0] + [p.size for p in self.populations]),
+            "routes": routes,
+            "order": [p for component in found for p in component],
+        }
+
+    def _connections(self) -> list[Any]:
+        return [c for population in self.populations for c in population.connections()]
+
+    def _route(self, connection: Any) -> Route:
+        targets = connection.targets()
+        for target in targets:
+            if target.group() is not self:
+                raise GraphError(
+                    describe(connection), "target",
+                    "a population of the source's scheduler; to another one "
+                    "connect s_out, s_in, a_out and a_in",
+                    describe(target),
+                )
+        source = self.index(connection.source())
+        return Route(source, tuple(self.index(target) for target in targets))

@@ -1,0 +1,150 @@
+"""What the process models of all populations share: their part in a time step."""
+
+# Lava declares ports and Vars as annotations whose value is only a description.
+# pyright: reportAssignmentType=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+
+from lava_async.proc._frames import receive_frame
+from lava_async.proc._messages import END, EVALUATE, LAYERED, RELEASE, RESET, receive, send
+from lava_async.proc._vars import Ints, Range, check_vars
+
+_INT32 = np.iinfo(np.int32)
+
+
+class AbstractPyPopulationModel(PyLoihiProcessModel):
+    """Messages of a population; its neurons are a subclass.
+
+    A subclass defines `_clear`, `_begin` and `_receive`. Its Vars are checked in `on_var_update`.
+    """
+
+    RANGES: ClassVar[Mapping[str, Range]]
+
+    a_in: Any = None
+    s_out: Any = None
+    forward_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    release_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    request_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    grant_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+
+    def __init__(self, proc_params: dict[str, Any]) -> None:
+        super().__init__(proc_params)
+        self._where: str = proc_params["where"]
+        self._index: int = proc_params["index"]
+        self._offsets: Ints = proc_params["offsets"]
+        self._routes: list[Any] = proc_params["routes"]
+        order = proc_params["order"]
+        self._later = {p for p in order if order.index(p) >= order.index(self._index)}
+        self._inputs: list[tuple[int, Any]] = []
+        size = int(self._offsets[self._index + 1] - self._offsets[self._index])
+        self._fired = np.zeros(size, bool)  # in this time step, so refractory
+        self._overflows = 0
+        self._known: dict[str, Ints] = {}  # state and parameters as last checked
+        # Layer synchronization: what came over recurrent connections waits for the next time
+        # step. Otherwise unused.
+        self._late = np.zeros(size, np.int64)
+
+    def _clear(self) -> None:
+        """Zero the state."""
+        raise NotImplementedError
+
+    def _begin(self, arriving: Ints, everyone: bool) -> None:
+        """Begin the time step with its first currents (size,), and `_request`.
+
+        Where not everyone is asked, only neurons whom anything reaches may fire.
+        """
+        raise NotImplementedError
+
+    def _receive(self, arriving: Ints) -> None:
+        """Add later currents (size,), and `_request`."""
+        raise NotImplementedError
+
+    def run_spk(self) -> None:
+        """Run one time step: as many evaluations as the scheduler leads to."""
+        if self.time_step == 1:
+            self._meet()
+            self.on_var_update()
+        _, flags, _ = receive(self.grant_in.csp_ports[0])
+        if flags & RESET:
+            self._clear()
+            self._late[:] = 0
+        if any(getattr(self, name) is not value for name, value in self._known.items()):
+            self.on_var_update()  # a RefPort replaces the array and says nothing
+        self._fired[:] = False
+        self._overflows = 0
+        frame = receive_frame(
+            self.a_in, f"{self._where}: a_in", self.time_step, _INT32.min, _INT32.max
+        )
+        arriving = frame.astype(np.int64)
+        if flags & LAYERED:
+            self._run_layered(arriving)
+        else:
+            self._run_asynchronous(arriving)
+        send(self.release_out.csp_ports, END)
+        self.s_out.send(self._fired.reshape(self.a_in._shape[::-1]).T.astype(self.s_out._d_type))
+
+    def on_var_update(self) -> None:
+        """Take over what set() or a RefPort wrote into state and parameters."""
+        self._known = check_vars(self, self._where, self.RANGES)
+        for name, value in self._known.items():
+            setattr(self, name, value)
+
+    def _meet(self) -> None:
+        """Tell the scheduler who this is, and which of its channels leads here; learn which
+        connection is behind which channel."""
+        channel, _, _ = receive(self.grant_in.csp_ports[0])
+        send(self.request_out.csp_ports, self._index, channel)
+        self._inputs = [
+            (self._routes[int(c.recv()[0])].source, c) for c in self.forward_in.csp_ports
+        ]
+
+    def _run_asynchronous(self, arriving: Ints) -> None:
+        self._begin(arriving, everyone=False)
+        while True:
+            kind, _, (neurons,) = receive(self.grant_in.csp_ports[0])
+            if kind == END:
+                return
+            currents = self._exchange(neurons)
+            if currents:
+                self._receive(np.sum([current for _, current in currents], axis=0))
+
+    def _run_layered(self, arriving: Ints) -> None:
+        arriving += self._late
+        self._late[:] = 0
+        while True:
+            kind, _, (neurons,) = receive(self.grant_in.csp_ports[0])
+            if kind == END:
+                return
+            if kind == EVALUATE:
+                self._begin(arriving, everyone=True)
+                continue
+            for source, current in self._exchange(neurons):
+                if source in self._later:
+                    self._late += current
+                else:
+                    arriving += current
+
+    def _exchange(self, neurons: Ints) -> list[tuple[int, Ints]]:
+        """Hand over own released spikes, receive the currents of all that reach this population.
+
+        Only connections with released spikes send: all others cost nothing.
+        """
+        cuts = np.searchsorted(neurons, self._offsets).tolist()
+        begin, end = cuts[self._index], cuts[self._index + 1]
+        if begin < end:
+            own = neurons[begin:end] - self._offsets[self._index]
+            send(self.release_out.csp_ports, RELEASE, 0, own)
+        return [(p, channel.recv()) for p, channel in self._inputs if cuts[p] < cuts[p + 1]]
+
+    def _request(self, neurons: Ints, momenta: Ints, threshold: int) -> None:
+        """Ask for the release of what fired, or say that nothing did."""
+        send(self.request_out.csp_ports, threshold, self._overflows, neurons, momenta)
+        self._fired[neurons] = True

@@ -41,7 +41,7 @@ class Kind:
         common
             Arguments that every connection takes.
         """
-        synapses = self._connection.synapses(source_shape)
+        synapses = self._connection.all_synapses(source_shape)
         parts = synapses.weight, synapses.target, synapses.first
         return AsyncSparse(
             weights=csc_matrix(parts, synapses.shape),

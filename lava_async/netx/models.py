@@ -23,6 +23,7 @@ from lava_async.errors import UnsupportedError
 from lava_async.netx.kinds import kind_of
 from lava_async.netx.process import Network
 from lava_async.proc import AsyncLIF, SpikeScheduler
+from lava_async.proc._delay import DelayLine, check_delays
 from lava_async.proc._frames import receive_frame
 from lava_async.proc._scheduled_models import AbstractPyScheduledModel
 from lava_async.proc._vars import check_vars
@@ -52,6 +53,9 @@ class AbstractPyNetworkModel(AbstractPyScheduledModel):
         self._max_input = graph.max_input
         self._stepper: Stepper = proc_params["stepper"]
         self._stepper.reset(self._first_sample)
+        size = self._output.stop - self._output.start
+        delays = check_delays(self._where, "output_delay", graph.output_delay, size)
+        self._late_output = None if delays is None else DelayLine(delays)
 
     def start(self) -> None:
         # The Vars are the kernel's own arrays, so that get() and set() need no copies.
@@ -65,12 +69,17 @@ class AbstractPyNetworkModel(AbstractPyScheduledModel):
         sample = self._next_sample()
         if sample is not None:
             self._stepper.reset(sample)
+            if self._late_output is not None:
+                self._late_output.clear()
         frame = receive_frame(self.inp, f"{self._where}: inp", self.time_step, 0, self._max_input)
         step = self._stepper.step(frame)
         self._count(
             step.forward_steps, step.synops, step.overflows, step.fired_at, step.released_at
         )
-        self.out.send(step.spikes[self._output].reshape(self._out_shape).T)
+        spikes = step.spikes[self._output]
+        if self._late_output is not None:
+            spikes = self._late_output.exchange(spikes, self.time_step)
+        self.out.send(spikes.reshape(self._out_shape).T)
 
     def on_var_update(self) -> None:
         """Take over what set() or a RefPort wrote into the state."""
@@ -116,8 +125,9 @@ class NetworkGraphModel(AbstractSubProcessModel):
             AsyncLIF(
                 shape=p.shape[::-1], du=p.i_decay, dv=p.v_decay, vth=p.threshold,
                 bias_mant=0 if p.bias is None else p.bias.T, name=p.name,
+                output_delay=graph.output_delay if i == graph.output else 0,
             )
-            for p in graph.populations
+            for i, p in enumerate(graph.populations)
         ]  # fmt: skip
         self.scheduler = SpikeScheduler(
             populations,
@@ -137,11 +147,15 @@ class NetworkGraphModel(AbstractSubProcessModel):
             name = f"{source} -> {target.name}"
             shape = graph.source_shape(c)
             port_shape = proc.inp.shape if c.source == INPUT else shape[::-1]
-            connection = kind_of(c).process(shape, port_shape, target.a_in.shape, name=name)
+            connection = kind_of(c).process(
+                shape, port_shape, target.a_in.shape, delay=c.delay, name=name
+            )
             setattr(self, f"connection_{i}", connection)
             if c.source == INPUT:
                 proc.inp.connect(connection.s_in)
                 connection.a_out.connect(target.a_in)
+                if connection.delays is not None:
+                    self.scheduler.reset_out.connect(connection.reset_in)
             else:
                 populations[c.source].release_out.connect(connection.release_in)
                 connection.forward_out.connect(target.forward_in)

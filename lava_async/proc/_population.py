@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from lava.magma.core.process.ports.ports import AbstractPort
 
 from lava_async._semantics.graph import components
 from lava_async.errors import GraphError
 from lava_async.proc import _messages
+from lava_async.proc._delay import check_delays
 from lava_async.proc._ports import (
     ForwardIn,
     ForwardOut,
@@ -25,6 +28,7 @@ from lava_async.proc._ports import (
     describe,
     destinations,
 )
+from lava_async.proc._vars import Ints
 from lava_async.proc._wiring import WiredProcess
 
 
@@ -35,13 +39,25 @@ class AsyncPopulation(WiredProcess):
     ----------
     shape : tuple of int
         (W, H, C) or (n,).
+    where : str
+        For messages.
+    output_delay : int or (size,) array of int
+        Time steps by which ``s_out`` is late, 0..62.
     name : str, optional
     arguments
         For the process model.
     """
 
-    def __init__(self, shape: tuple[int, ...], name: str | None, **arguments: Any) -> None:
-        super().__init__(name=name, **arguments)
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        where: str,
+        output_delay: npt.ArrayLike,
+        name: str | None,
+        **arguments: Any,
+    ) -> None:
+        delays = check_delays(where, "output_delay", output_delay, math.prod(shape))
+        super().__init__(name=name, output_delays=delays, **arguments)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
         self.forward_in = ForwardIn(shape=(self.a_in.size,))
@@ -105,6 +121,38 @@ class Route(NamedTuple):
 
     source: int
     targets: tuple[int, ...]
+    late: npt.NDArray[np.bool_] | None  # (source size,) whose spikes are delayed; None: nobody's
+
+
+class Released:
+    """The spikes of one forward step, by population.
+
+    Parameters
+    ----------
+    neurons : (n,) int64
+        Ascending.
+    offsets : (P + 1,) int64
+        Numbers of the populations' first neurons.
+    """
+
+    def __init__(self, neurons: Ints, offsets: Ints) -> None:
+        self._neurons = neurons
+        self._offsets = offsets
+        self._cuts = np.searchsorted(neurons, offsets).tolist()
+
+    def any_of(self, population: int) -> bool:
+        return self._cuts[population] < self._cuts[population + 1]
+
+    def of(self, population: int) -> Ints:
+        """Its neurons, numbered in the population."""
+        begin, end = self._cuts[population], self._cuts[population + 1]
+        return self._neurons[begin:end] - self._offsets[population]
+
+    def arrive_over(self, route: Route) -> bool:
+        """Whether one of them takes this route and arrives at once."""
+        return self.any_of(route.source) and (
+            route.late is None or not route.late[self.of(route.source)].all()
+        )
 
 
 class Group:
@@ -162,5 +210,8 @@ class Group:
                     "connect s_out, s_in, a_out and a_in",
                     describe(target),
                 )
-        source = self.index(connection.source())
-        return Route(source, tuple(self.index(target) for target in targets))
+        return Route(
+            self.index(connection.source()),
+            tuple(self.index(target) for target in targets),
+            None if connection.delays is None else connection.delays > 0,
+        )

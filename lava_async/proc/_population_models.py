@@ -13,8 +13,19 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
+from lava_async.proc._delay import DelayLine
 from lava_async.proc._frames import receive_frame
-from lava_async.proc._messages import END, EVALUATE, LAYERED, RELEASE, RESET, receive, send
+from lava_async.proc._messages import (
+    BEGIN,
+    END,
+    EVALUATE,
+    LAYERED,
+    RELEASE,
+    RESET,
+    receive,
+    send,
+)
+from lava_async.proc._population import Released, Route
 from lava_async.proc._vars import Ints, Range, check_vars
 
 _INT32 = np.iinfo(np.int32)
@@ -40,14 +51,16 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
         self._where: str = proc_params["where"]
         self._index: int = proc_params["index"]
         self._offsets: Ints = proc_params["offsets"]
-        self._routes: list[Any] = proc_params["routes"]
+        self._routes: list[Route] = proc_params["routes"]
         order = proc_params["order"]
         self._later = {p for p in order if order.index(p) >= order.index(self._index)}
-        self._inputs: list[tuple[int, Any]] = []
+        self._inputs: list[tuple[Route, Any]] = []
         size = int(self._offsets[self._index + 1] - self._offsets[self._index])
         self._fired = np.zeros(size, bool)  # in this time step, so refractory
         self._overflows = 0
         self._known: dict[str, Ints] = {}  # state and parameters as last checked
+        delays = proc_params["output_delays"]
+        self._output = None if delays is None else DelayLine(delays)
         # Layer synchronization: what came over recurrent connections waits for the next time
         # step. Otherwise unused.
         self._late = np.zeros(size, np.int64)
@@ -73,23 +86,48 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
             self._meet()
             self.on_var_update()
         _, flags, _ = receive(self.grant_in.csp_ports[0])
-        if flags & RESET:
-            self._clear()
-            self._late[:] = 0
+        reset = bool(flags & RESET)
+        if reset:
+            self._forget()
         if any(getattr(self, name) is not value for name, value in self._known.items()):
             self.on_var_update()  # a RefPort replaces the array and says nothing
         self._fired[:] = False
         self._overflows = 0
-        frame = receive_frame(
-            self.a_in, f"{self._where}: a_in", self.time_step, _INT32.min, _INT32.max
-        )
-        arriving = frame.astype(np.int64)
+        arriving = self._receive_first(reset)
         if flags & LAYERED:
             self._run_layered(arriving)
         else:
             self._run_asynchronous(arriving)
         send(self.release_out.csp_ports, END)
-        self.s_out.send(self._fired.reshape(self.a_in._shape[::-1]).T.astype(self.s_out._d_type))
+        self._send_output()
+
+    def _forget(self) -> None:
+        """A sample begins: zero the state, empty what is under way."""
+        self._clear()
+        self._late[:] = 0
+        if self._output is not None:
+            self._output.clear()
+        if any(route.source == self._index and route.late is not None for route in self._routes):
+            send(self.release_out.csp_ports, BEGIN)
+
+    def _receive_first(self, reset: bool) -> Ints:
+        """Currents (size,) that arrive with the input: the frame, and those that were delayed."""
+        frame = receive_frame(
+            self.a_in, f"{self._where}: a_in", self.time_step, _INT32.min, _INT32.max
+        )
+        arriving = frame.astype(np.int64)
+        for route, channel in self._inputs:
+            if route.late is not None:
+                current = channel.recv()
+                if not reset:  # sent before the reset was known
+                    arriving += current
+        return arriving
+
+    def _send_output(self) -> None:
+        spikes = self._fired
+        if self._output is not None:
+            spikes = self._output.exchange(spikes, self.time_step)
+        self.s_out.send(spikes.reshape(self.a_in._shape[::-1]).T.astype(self.s_out._d_type))
 
     def on_var_update(self) -> None:
         """Take over what set() or a RefPort wrote into state and parameters."""
@@ -102,9 +140,7 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
         connection is behind which channel."""
         channel, _, _ = receive(self.grant_in.csp_ports[0])
         send(self.request_out.csp_ports, self._index, channel)
-        self._inputs = [
-            (self._routes[int(c.recv()[0])].source, c) for c in self.forward_in.csp_ports
-        ]
+        self._inputs = [(self._routes[int(c.recv()[0])], c) for c in self.forward_in.csp_ports]
 
     def _run_asynchronous(self, arriving: Ints) -> None:
         self._begin(arriving, everyone=False)
@@ -135,14 +171,16 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
     def _exchange(self, neurons: Ints) -> list[tuple[int, Ints]]:
         """Hand over own released spikes, receive the currents of all that reach this population.
 
-        Only connections with released spikes send: all others cost nothing.
+        Only connections with released spikes that arrive at once send: all others cost nothing.
         """
-        cuts = np.searchsorted(neurons, self._offsets).tolist()
-        begin, end = cuts[self._index], cuts[self._index + 1]
-        if begin < end:
-            own = neurons[begin:end] - self._offsets[self._index]
-            send(self.release_out.csp_ports, RELEASE, 0, own)
-        return [(p, channel.recv()) for p, channel in self._inputs if cuts[p] < cuts[p + 1]]
+        released = Released(neurons, self._offsets)
+        if released.any_of(self._index):
+            send(self.release_out.csp_ports, RELEASE, 0, released.of(self._index))
+        return [
+            (route.source, channel.recv())
+            for route, channel in self._inputs
+            if released.arrive_over(route)
+        ]
 
     def _request(self, neurons: Ints, momenta: Ints, threshold: int) -> None:
         """Ask for the release of what fired, or say that nothing did."""

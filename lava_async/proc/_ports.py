@@ -83,6 +83,14 @@ class SynopsIn(InPort):
     """Synaptic operations of connections, in a scheduler."""
 
 
+class ResetOut(OutPort):
+    """Whether a sample begins, once per time step, from a scheduler."""
+
+
+class ResetIn(InPort):
+    """Whether a sample begins, in a connection that holds spikes back."""
+
+
 def describe(process: AbstractProcess) -> str:
     """A process for messages, e.g. ``AsyncLIF 'hidden'``."""
     return f"{type(process).__name__} {process.name!r}"

@@ -95,8 +95,9 @@ def _check_circles(process: AbstractProcess) -> None:
     except CycleError as error:
         raise GraphError(
             "time step", "processes that wait for each other in a circle",
-            "none, or a stock Dense, Conv or Sparse between them, which sends before it "
-            "receives (within one scheduler: release_out and forward_in)",
+            "none, or between them a connection of ours with a delay for all its sources or a "
+            "stock Dense, Conv or Sparse, which send before they receive (within one scheduler: "
+            "release_out and forward_in)",
             _name_circle(error.args[1][1:]),
         ) from None
 

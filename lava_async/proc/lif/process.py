@@ -40,6 +40,10 @@ class AsyncLIF(AsyncPopulation):
         Threshold mantissa, 17 bits.
     bias_mant : int or array of int, shape ``shape``
         Bias mantissa, 13 bits signed.
+    output_delay : int or (size,) array of int
+        Time steps by which ``s_out`` is late, 0..62, for all neurons or for each, in C order of
+        (C, H, W). Nothing else is: released spikes, the scheduler's counts and early decision are
+        of the firing.
     name : str, optional
 
     Attributes
@@ -47,7 +51,7 @@ class AsyncLIF(AsyncPopulation):
     a_in : InPort, shape ``shape``
         Currents in weight units, once per time step: delivered with k = 0.
     s_out : OutPort, shape ``shape``
-        Spikes (0/1) of the time step, once, at its end.
+        Spikes (0/1) of the time step, once, at its end; or of the one ``output_delay`` earlier.
     forward_in : ForwardIn, (size,)
         Currents of the connections from populations of the same scheduler.
     release_out : ReleaseOut
@@ -79,12 +83,13 @@ class AsyncLIF(AsyncPopulation):
         dv: int = 0,
         vth: int = 10,
         bias_mant: npt.ArrayLike = 0,
+        output_delay: npt.ArrayLike = 0,
         name: str | None = None,
     ) -> None:
         where = f"{type(self).__name__} {name!r}" if name else type(self).__name__
         bias = _broadcast_bias(where, bias_mant, check_tuple(where, "shape", shape))
         checked = Population(where, bias.shape[::-1], du, dv, vth, bias.T)
-        super().__init__(bias.shape, name)
+        super().__init__(bias.shape, where, output_delay, name)
 
         def var(name: str, size: int, init: Any) -> CheckedVar:
             return CheckedVar((size,), init, self.RANGES[name])

@@ -25,6 +25,7 @@ from lava_async.proc._messages import (
     receive,
     send,
 )
+from lava_async.proc._population import Released, Route
 from lava_async.proc._scheduled_models import AbstractPyScheduledModel
 from lava_async.proc._vars import Ints
 from lava_async.proc.scheduler.process import SpikeScheduler
@@ -41,6 +42,7 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
 
     request_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     grant_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    reset_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     synops_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int64)
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
@@ -48,7 +50,7 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
         self._of_sample = proc_params["schedule"].of_sample
         self._stop_after: int | None = proc_params["stop_after"]
         self._offsets: Ints = proc_params["offsets"]
-        self._routes: list[Any] = proc_params["routes"]
+        self._routes: list[Route] = proc_params["routes"]
         self._order: list[int] = proc_params["order"]
         output = proc_params["output"]
         self._output = range(*self._offsets[output : output + 2].tolist())
@@ -76,6 +78,7 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
         layered = isinstance(self._schedule, LayerSync)
         flags = RESET * (sample is not None) | LAYERED * layered
         send(self.grant_out.csp_ports, BEGIN, flags)
+        self.reset_out.send(np.full(1, sample is not None, np.int32))
         forward_steps = self._release_by_layer() if layered else self._release_until_empty()
         send(self.grant_out.csp_ports, END)
         self._sample_step += 1
@@ -156,10 +159,10 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
         return np.sort(pool[chosen])
 
     def _release(self, neurons: Ints) -> list[int]:
-        """Tell those whom it concerns; returns the populations that currents will reach."""
-        cuts = np.searchsorted(neurons, self._offsets).tolist()
-        releasing = [p for p in range(len(self._order)) if cuts[p] < cuts[p + 1]]
-        reached = {t for route in self._routes if route.source in releasing for t in route.targets}
-        concerned = [self._grants[p] for p in sorted(reached.union(releasing))]
+        """Tell those whom it concerns; returns the populations that currents reach at once."""
+        released = Released(neurons, self._offsets)
+        reached = {t for r in self._routes if released.arrive_over(r) for t in r.targets}
+        releasing = {p for p in range(len(self._order)) if released.any_of(p)}
+        concerned = [self._grants[p] for p in sorted(reached | releasing)]
         send(concerned, RELEASE, 0, neurons)
         return sorted(reached)

@@ -14,6 +14,7 @@ from lava_async.proc._population import AsyncPopulation, Group
 from lava_async.proc._ports import (
     GrantOut,
     RequestIn,
+    ResetOut,
     SynopsIn,
     SynopsOut,
     check_peers,
@@ -58,6 +59,9 @@ class SpikeScheduler(ScheduledProcess):
         From and to the populations; connected here.
     synops_in : SynopsIn, (1,)
         ``synops_out`` of the connections whose synaptic operations are to be counted.
+    reset_out : ResetOut, (1,)
+        Whether a sample begins, once per time step: to ``reset_in`` of the connections that delay
+        frames on their way to ``a_in``.
     trace, spike_count, forward_steps, synops, overflows, total_forward_steps, total_synops,
     total_overflows, reset
         See `ScheduledProcess`.
@@ -100,6 +104,7 @@ class SpikeScheduler(ScheduledProcess):
         self.request_in = RequestIn(shape=_messages.SPIKES_WITH_MOMENTA)
         self.grant_out = GrantOut(shape=_messages.SPIKES)
         self.synops_in = SynopsIn(shape=(1,))
+        self.reset_out = ResetOut(shape=(1,))
         for population in populations:
             population.request_out.connect(self.request_in)
             self.grant_out.connect(population.grant_in)

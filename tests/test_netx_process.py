@@ -21,10 +21,19 @@ from scipy.sparse import csr_matrix
 import lava_async as la
 from lava_async._files.hdf5 import load
 from lava_async._kernel import Stepper
-from lava_async.errors import ProcessError, ValidationError
+from lava_async.errors import ProcessError, UnsupportedError, ValidationError
 from lava_async.netx import Network
 from lava_async.runtime import Runner
-from process_graphs import AS_GRAPH, FIXED, SCHEDULE, random_input, small_graph
+from process_graphs import (
+    AS_GRAPH,
+    FIXED,
+    SCHEDULE,
+    delayed_graph,
+    population,
+    random_input,
+    small_graph,
+)
+from random_networks import Neighbours
 
 pytestmark = pytest.mark.timeout(120)
 GOLDEN = Path(__file__).parent / "golden"
@@ -110,6 +119,48 @@ def test_the_schedule_of_the_file_is_the_default():
     assert Network(graph).schedule == la.Momentum(8)
     assert Network(graph.replace(schedule=la.Random(2))).schedule == la.Random(2)
     assert Network(graph.replace(schedule=la.Random(2)), schedule=SCHEDULE).schedule == SCHEDULE
+
+
+class Own(la.AsyncSchedule):
+    """The last neuron first: compiled code does not know it."""
+
+    def priorities(self, neurons, *rest):
+        return neurons
+
+
+def test_a_schedule_of_ones_own_runs_in_the_process_graph_only():
+    graph, x, schedule = delayed_graph(), random_input((12, 9)), Own(1)
+    network = Network(graph, schedule=schedule, stop_after=1)
+    sink = wire(network, x)
+    with (
+        pytest.raises(UnsupportedError, match=r"schedule: expected .* \(got Own\)"),
+        Runner(network, FIXED),
+    ):
+        pass
+    # Refused before anything ran: the same network still runs in the other way.
+    with Runner(network, AS_GRAPH) as run:
+        run(num_steps=9)
+        got, counts = sink.data.get(), network.spike_count.get()
+    want, other = (
+        la.simulate(graph, x, s, backend="reference", stop_after=1) for s in (schedule, SCHEDULE)
+    )
+    np.testing.assert_array_equal(got, want.spikes[0])
+    np.testing.assert_array_equal(counts, want.all_spikes[0].sum(axis=1))
+    assert (want.all_spikes != other.all_spikes).any()
+
+
+def test_the_table_of_kinds_that_netx_does_not_know():
+    cells = tuple(population((5,), name) for name in "abc")
+    connections = (
+        la.Sparse(la.INPUT, 0, csr_matrix(np.eye(5))),
+        Neighbours(0, 1, (3, 4), delay=2),
+        la.Dense(1, 2, np.ones((5, 5)), delay=[0, 0, 0, 1, 0]),
+    )
+    network = Network(la.Graph((5,), cells, connections))
+    rows = str(network).splitlines()[1:]
+    assert [row[1:11].strip() for row in rows] == ["Sparse", "Connection", "Dense"]
+    assert [row[-6:-1].strip() for row in rows] == ["False", "True", "True"]
+    assert len({len(row) for row in str(network).splitlines()}) == 1
 
 
 # ---------------------------------------------------------------- among stock processes
@@ -234,13 +285,63 @@ def test_reset_interval_and_offset(config, offset):
         np.testing.assert_array_equal(got[:, begin:end], want)
 
 
+SCHEDULES = {
+    "momentum": la.Momentum(3),
+    "layer": la.LayerSync(3),
+    "mixture": la.Mixture([la.LayerSync(2), la.Fifo(2), la.Random(2)], seed=1),
+}
+
+
+@pytest.mark.parametrize("offset", [0, 3])
+@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("config", [FIXED, AS_GRAPH], ids=["fused", "graph"])
+def test_a_reset_empties_what_is_under_way(config, kind, offset):
+    """Samples no longer than some delays: spikes are under way at every reset."""
+    interval, num_steps, ids = 4, 24, [8, 3, 5, 2, 0, 6, 7]
+    graph, schedule = delayed_graph(), SCHEDULES[kind]
+    network = Network(
+        graph, schedule=schedule, reset_interval=interval, reset_offset=offset, sample_ids=ids
+    )
+    x = random_input((12, num_steps))
+    got = outputs(network, x, config)
+    if offset:
+        want = la.simulate(graph, x[:, :offset], schedule, sample_ids=ids[:1])
+        np.testing.assert_array_equal(got[:, :offset], want.spikes[0])
+    on_time = []
+    for sample, begin in zip(ids, range(offset, num_steps, interval), strict=False):
+        part = slice(begin, begin + interval)
+        want = la.simulate(graph, x[:, part], schedule, sample_ids=[sample])
+        np.testing.assert_array_equal(got[:, part], want.spikes[0])
+        on_time.append((want.spikes[0] == want.all_spikes[0, 10:]).all())
+    assert got.any() and not all(on_time)
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("config", [FIXED, AS_GRAPH], ids=["fused", "graph"])
+def test_counts_and_the_trace_are_of_the_firing(config, kind):
+    """Not of the output, which is late; a run that is cut in two notices nothing."""
+    graph, x = delayed_graph(), random_input((12, 9))
+    network = Network(graph, schedule=SCHEDULES[kind], sample_ids=[6])
+    sink = wire(network, x)
+    with Runner(network, config) as run:
+        run(num_steps=5)
+        run(num_steps=4)
+        got, counts = sink.data.get(), network.spike_count.get()
+        totals = [getattr(network, f"total_{n}").get()[0] for n in ("forward_steps", "synops")]
+    want = la.simulate(graph, x, SCHEDULES[kind], sample_ids=[6])
+    np.testing.assert_array_equal(got, want.spikes[0])
+    np.testing.assert_array_equal(counts, want.all_spikes[0].sum(axis=1))
+    assert counts[10:].sum() > got.sum() > 0  # some are still under way
+    assert totals == [want.forward_steps.sum(), want.synops.sum()]
+
+
 @pytest.mark.parametrize(
     "config, schedule",
     # Layer by layer: spikes on their way over recurrent connections are forgotten, too.
-    [(FIXED, la.Random(2, seed=9)), (AS_GRAPH, la.LayerSync(2))],
+    [(FIXED, la.Random(2, seed=9)), (AS_GRAPH, la.LayerSync(2)), (AS_GRAPH, SCHEDULE)],
 )
 def test_reset_on_demand_between_runs_and_by_a_stock_reset(config, schedule):
-    graph = small_graph(recurrent=config is AS_GRAPH)
+    graph = delayed_graph()
     x = random_input((12, 12))
     network = Network(graph, schedule=schedule)
     sink = wire(network, x)

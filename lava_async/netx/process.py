@@ -47,9 +47,9 @@ class Network(ScheduledProcess):
 
     One Lava time step is one time step of the network: the input frame that arrives is
     delivered, forward steps release spikes in the order of the schedule until none waits,
-    and ``out`` carries the output spikes of this same time step. There is no delay per
-    layer, unlike in ``lava.lib.dl.netx``, so that `reset_interval` resets the whole network
-    at once.
+    and ``out`` carries the output spikes of this same time step. There is no delay but those
+    that connections and the output of the graph have, unlike in ``lava.lib.dl.netx``, so that
+    `reset_interval` resets the whole network at once, spikes under way included.
 
     Lava's run configuration chooses how: a compiled kernel in one process, or with
     ``Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)`` the graph of the
@@ -65,7 +65,8 @@ class Network(ScheduledProcess):
     input_shape : tuple of int, optional
         (W, H, C) or (n,), where the file does not say, as in netx.
     schedule : Schedule, optional
-        What the file records, else ``Momentum(8)``.
+        What the file records, else ``Momentum(8)``. An `AsyncSchedule` of your own runs in the
+        process graph; the compiled kernel refuses it when Lava compiles the program.
     stop_after : int, optional
         Early decision: forward steps that still run after the first output spike of a time
         step. Asynchronous schedules only.
@@ -74,7 +75,8 @@ class Network(ScheduledProcess):
         t (from 1) wherever ``(t - 1) % reset_interval == reset_offset % reset_interval``.
         None: never.
     reset_offset : int
-        Phase of the resets; what runs before the first reset belongs to the first sample.
+        Phase of the resets; what runs before the first reset belongs to the first sample. After
+        a ``SpikeDataloader`` its ``offset + 1``: see `lava_async.netx`.
     sample_ids : sequence of int, optional
         Index of each sample in its data set or stream, the key of its random draws, used
         again from the start when all are; 0, 1, 2, … by default.
@@ -85,7 +87,7 @@ class Network(ScheduledProcess):
     inp : InPort
         Spike counts, whole numbers >= 0.
     out : OutPort
-        Output spikes, 0 or 1.
+        Output spikes, 0 or 1, as late as `Graph.output_delay` says. (All else is of the firing.)
     u, v : StateVar, (N,)
         Current and voltage, signed 24-bit integers in membrane units. (In a process graph of
         several populations they can be read and set, but not probed or reached by a RefPort.)

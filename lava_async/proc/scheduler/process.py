@@ -34,8 +34,9 @@ class SpikeScheduler(ScheduledProcess):
     populations : sequence of AsyncLIF
         Neurons are numbered through them, in this order.
     schedule : Schedule
-        ``Momentum(8)`` by default. With `LayerSync`, populations are evaluated one after the
-        other, in topological order.
+        ``Momentum(8)`` by default; may be of your own. With `LayerSync`, populations are
+        evaluated one after the other, in topological order. Of a `Mixture`, each sample runs with
+        the schedule that its index draws.
     output : AsyncLIF, optional
         The population that ``stop_after`` watches; the last one by default.
     stop_after : int, optional

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,6 +119,7 @@ class AsyncPopulation(WiredProcess):
 class Route(NamedTuple):
     """A connection, for the models of all whom it concerns: populations by their index."""
 
+    number: int
     source: int
     targets: tuple[int, ...]
     late: npt.NDArray[np.bool_] | None  # (source size,) whose spikes are delayed; None: nobody's
@@ -133,26 +134,32 @@ class Released:
         Ascending.
     offsets : (P + 1,) int64
         Numbers of the populations' first neurons.
+
+    Attributes
+    ----------
+    populations : set of int
+        Those that have any.
     """
 
     def __init__(self, neurons: Ints, offsets: Ints) -> None:
         self._neurons = neurons
         self._offsets = offsets
-        self._cuts = np.searchsorted(neurons, offsets).tolist()
-
-    def any_of(self, population: int) -> bool:
-        return self._cuts[population] < self._cuts[population + 1]
+        self._cuts = cuts = np.searchsorted(neurons, offsets).tolist()
+        self.populations = {p for p in range(len(cuts) - 1) if cuts[p] < cuts[p + 1]}
 
     def of(self, population: int) -> Ints:
         """Its neurons, numbered in the population."""
         begin, end = self._cuts[population], self._cuts[population + 1]
         return self._neurons[begin:end] - self._offsets[population]
 
-    def arrive_over(self, route: Route) -> bool:
-        """Whether one of them takes this route and arrives at once."""
-        return self.any_of(route.source) and (
-            route.late is None or not route.late[self.of(route.source)].all()
-        )
+    def over(self, routes: Iterable[Route]) -> list[Route]:
+        """Those over which one of them arrives at once."""
+        return [
+            route
+            for route in routes
+            if route.source in self.populations
+            and (route.late is None or not route.late[self.of(route.source)].all())
+        ]
 
 
 class Group:
@@ -188,7 +195,7 @@ class Group:
         ``offsets`` (P + 1,) numbers of the populations' first neurons, ``routes`` the
         connections, ``order`` in which `LayerSync` evaluates the populations.
         """
-        routes = [self._route(connection) for connection in self._connections()]
+        routes = [self._route(number, c) for number, c in enumerate(self._connections())]
         edges = [(route.source, target) for route in routes for target in route.targets]
         found = components(len(self.populations), edges)
         return {
@@ -200,7 +207,7 @@ class Group:
     def _connections(self) -> list[Any]:
         return [c for population in self.populations for c in population.connections()]
 
-    def _route(self, connection: Any) -> Route:
+    def _route(self, number: int, connection: Any) -> Route:
         targets = connection.targets()
         for target in targets:
             if target.group() is not self:
@@ -211,6 +218,7 @@ class Group:
                     describe(target),
                 )
         return Route(
+            number,
             self.index(connection.source()),
             tuple(self.index(target) for target in targets),
             None if connection.delays is None else connection.delays > 0,

@@ -54,7 +54,8 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
         self._routes: list[Route] = proc_params["routes"]
         order = proc_params["order"]
         self._later = {p for p in order if order.index(p) >= order.index(self._index)}
-        self._inputs: list[tuple[Route, Any]] = []
+        self._inputs: list[Route] = []
+        self._channels: dict[int, Any] = {}  # of the inputs, by their number
         size = int(self._offsets[self._index + 1] - self._offsets[self._index])
         self._fired = np.zeros(size, bool)  # in this time step, so refractory
         self._overflows = 0
@@ -116,9 +117,9 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
             self.a_in, f"{self._where}: a_in", self.time_step, _INT32.min, _INT32.max
         )
         arriving = frame.astype(np.int64)
-        for route, channel in self._inputs:
+        for route in self._inputs:
             if route.late is not None:
-                current = channel.recv()
+                current = self._channels[route.number].recv()
                 if not reset:  # sent before the reset was known
                     arriving += current
         return arriving
@@ -140,7 +141,8 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
         connection is behind which channel."""
         channel, _, _ = receive(self.grant_in.csp_ports[0])
         send(self.request_out.csp_ports, self._index, channel)
-        self._inputs = [(self._routes[int(c.recv()[0])], c) for c in self.forward_in.csp_ports]
+        self._channels = {int(channel.recv()[0]): channel for channel in self.forward_in.csp_ports}
+        self._inputs = [self._routes[number] for number in self._channels]
 
     def _run_asynchronous(self, arriving: Ints) -> None:
         self._begin(arriving, everyone=False)
@@ -174,12 +176,11 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
         Only connections with released spikes that arrive at once send: all others cost nothing.
         """
         released = Released(neurons, self._offsets)
-        if released.any_of(self._index):
+        if self._index in released.populations:
             send(self.release_out.csp_ports, RELEASE, 0, released.of(self._index))
         return [
-            (route.source, channel.recv())
-            for route, channel in self._inputs
-            if released.arrive_over(route)
+            (route.source, self._channels[route.number].recv())
+            for route in released.over(self._inputs)
         ]
 
     def _request(self, neurons: Ints, momenta: Ints, threshold: int) -> None:

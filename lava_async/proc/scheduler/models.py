@@ -161,8 +161,7 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
     def _release(self, neurons: Ints) -> list[int]:
         """Tell those whom it concerns; returns the populations that currents reach at once."""
         released = Released(neurons, self._offsets)
-        reached = {t for r in self._routes if released.arrive_over(r) for t in r.targets}
-        releasing = {p for p in range(len(self._order)) if released.any_of(p)}
-        concerned = [self._grants[p] for p in sorted(reached | releasing)]
+        reached = {target for route in released.over(self._routes) for target in route.targets}
+        concerned = [self._grants[p] for p in sorted(reached | released.populations)]
         send(concerned, RELEASE, 0, neurons)
         return sorted(reached)

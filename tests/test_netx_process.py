@@ -77,6 +77,30 @@ def test_ports_table_and_length_are_those_of_netx():
     assert {n for n, _ in kinds} == {1, 3}
 
 
+@pytest.mark.parametrize("late", ["input", "hidden", "output", "none"])
+def test_the_table_tells_of_delays_as_netx_does(late, tmp_path):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(None):
+        warnings.simplefilter("ignore")
+        from lava.lib.dl.netx import hdf5
+    rng, delay = np.random.default_rng(2), {late: np.array([2, 0, 1, 3])}
+    cells = tuple(population((n,), f"p{n}") for n in (4, 5, 4))
+    sizes = {"input": (4, 4), "hidden": (5, 4), "last": (4, 5)}
+    connections = tuple(
+        la.Dense(i - 1, i, 2 * rng.integers(-20, 40, size), delay=delay.get(name, 0))
+        for i, (name, size) in enumerate(sizes.items())
+    )
+    output_delay = delay.get("output", 0)
+    graph = la.Graph((4,), cells, connections, output_delay=output_delay)
+    row = {"input": 0, "hidden": 0, "output": 2}.get(late)
+    ours = str(Network(graph))
+    assert [line.endswith("|True |") for line in ours.splitlines()[1:]] == [
+        i == row for i in range(3)
+    ]
+    if late != "input":  # which netx's layout says of a layer with as many outputs only
+        la.save(graph, tmp_path / "network.net")
+        assert str(hdf5.Network(net_config=str(tmp_path / "network.net"))) == ours
+
+
 def test_frames_and_outputs_are_in_netx_order():
     """A convolution in and out: ports are (W, H, C), time last."""
     rng = np.random.default_rng(3)
@@ -159,7 +183,8 @@ def test_the_table_of_kinds_that_netx_does_not_know():
     network = Network(la.Graph((5,), cells, connections))
     rows = str(network).splitlines()[1:]
     assert [row[1:11].strip() for row in rows] == ["Sparse", "Connection", "Dense"]
-    assert [row[-6:-1].strip() for row in rows] == ["False", "True", "True"]
+    # Of whose spikes are delayed.
+    assert [row[-6:-1].strip() for row in rows] == ["True", "True", "False"]
     assert len({len(row) for row in str(network).splitlines()}) == 1
 
 

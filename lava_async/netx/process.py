@@ -169,10 +169,18 @@ def _input_port_shape(graph: Graph) -> tuple[int, ...]:
 def _table_row(graph: Graph, population: int) -> str:
     """One row: the population's shape and the first connection into it."""
     channels, height, width = (*graph.populations[population].shape, 1, 1)[:3]
-    label, cells, delayed = "", [""] * 5, False
+    label, cells = "", [""] * 5
     first = next((c for c in graph.connections if c.target == population), None)
     if first is not None:
-        kind = kind_of(first)
-        label, cells, delayed = kind.label(), kind.settings(), first.max_delay > 0
+        label, cells = kind_of(first).label(), kind_of(first).settings()
     settings = "".join(f"{cell:5s}|" for cell in cells)
+    delayed = _is_delayed(graph, population)
     return f"|{label:10s}|{width:5d}|{height:5d}|{channels:5d}|{settings}{delayed!s:5s}|"
+
+
+def _is_delayed(graph: Graph, population: int) -> bool:
+    """Whether its spikes are delayed, or those of the input on their way to it."""
+    leaving = [c for c in graph.connections if c.source == population]
+    entering = [c for c in graph.connections if (c.source, c.target) == (INPUT, population)]
+    late_output = population == graph.output and bool(np.any(graph.output_delay))
+    return late_output or any(c.max_delay > 0 for c in (*leaving, *entering))

@@ -187,8 +187,8 @@ def test_delays_of_every_kind_of_connection(tag, schedule):
     kernel = rng.integers(-30, 80, (1, 3, 3, 1))
     sparse = csr_matrix(random_sparse(8, 8, 0.5, random_state=2).astype(bool) * 60)
     dense, both = weights(rng, 5, 8), weights(rng, 8, 8)
-    input_delay, self_delay = rng.integers(0, 4, 8), rng.integers(0, 3, 8)
-    output_delay = rng.integers(0, 4, 5)
+    input_delay, self_delay, some_delay = (rng.integers(0, 4, 8) for _ in range(3))
+    both_delay, output_delay = (np.arange(8) < 4) * 2, rng.integers(0, 4, 5)
     x = random_input((*shape, num_steps))
 
     hidden, middle = AsyncLIF(shape=shape, **LIF_ARGUMENTS), lif(8)
@@ -200,8 +200,8 @@ def test_delays_of_every_kind_of_connection(tag, schedule):
     scheduler.reset_out.connect(into.reset_in)
     connect(hidden, AsyncSparse(weights=sparse, delay=self_delay), hidden)
     connect(hidden, AsyncConv(weight=kernel, input_shape=shape, padding=1, delay=1), hidden)
-    connect(middle, AsyncDense(weights=dense, delay=rng.permutation(8) % 3), output)
-    fan = AsyncDense(weights=both, delay=(np.arange(8) < 4) * 2)
+    connect(middle, AsyncDense(weights=dense, delay=some_delay), output)
+    fan = AsyncDense(weights=both, delay=both_delay)
     connect(middle, fan, hidden)
     fan.forward_out.connect(middle.forward_in)
     connect(hidden, AsyncDense(weights=both, delay=2), middle)
@@ -213,17 +213,16 @@ def test_delays_of_every_kind_of_connection(tag, schedule):
         steps = scheduler.total_forward_steps.get()
 
     conv = la.Conv(-1, 0, from_lava(kernel), padding=1, delay=input_delay)
-    delays = [c.delays for c in (*hidden.connections(), *middle.connections())]
     graph = la.Graph(
         shape[::-1],
         (population(shape[::-1]), population((8,)), population((5,))),
         (
             conv,
-            la.Sparse(0, 0, sparse, delay=delays[0]),
+            la.Sparse(0, 0, sparse, delay=self_delay),
             la.Conv(0, 0, from_lava(kernel), padding=1, delay=1),
-            la.Dense(1, 2, dense, delay=delays[3]),
-            la.Dense(1, 0, both, delay=fan.delays),
-            la.Dense(1, 1, both, delay=fan.delays),
+            la.Dense(1, 2, dense, delay=some_delay),
+            la.Dense(1, 0, both, delay=both_delay),
+            la.Dense(1, 1, both, delay=both_delay),
             la.Dense(0, 1, both, delay=2),
         ),
         output_delay=output_delay,

@@ -87,6 +87,13 @@ def wire_stock_into_forward():
     return SpikeScheduler([cells])
 
 
+def wire_one_target_twice():
+    dense, a, b = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3), lif(3, "b")
+    connect(a, dense, b)
+    dense.forward_out.reshape((3,)).connect(b.forward_in)
+    return SpikeScheduler([a, b])
+
+
 def wire_across_schedulers():
     dense, a, b = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3), lif(3)
     connect(a, dense, b)
@@ -209,6 +216,7 @@ def wire_messages_into_a_network():
         (wire_wrong_kind_of_output, "AsyncDense 'dense': a_out: expected no connection: connect f"),
         (wire_forward_to_stock_port, "forward_out: expected forward_in|a_in: expected one mess"),
         (wire_stock_into_forward, "forward_in: expected forward_out"),
+        (wire_one_target_twice, "'dense': forward_out: expected each population once .*'b'.*'b'"),
         (wire_across_schedulers, "AsyncDense 'dense': target: expected a population of the sou"),
         (wire_a_monitor_on_released_spikes, r"'a': release_out: .*got in_port_0 of Monitor"),
         (wire_a_monitor_on_requests, r"'a': request_out: expected SpikeScheduler .*Monitor"),

@@ -45,8 +45,8 @@ class AsyncConnection(WiredProcess):
         Shapes of ``s_in`` and ``a_out``, (W, H, C) or (n,); flat by default.
     delay : int or (source size,) array of int
         Axonal delay in time steps, 0..62, for all sources or for each, in C order of (C, H, W).
-        Later by so much is what leaves from ``a_out``; a spike that a population releases then
-        arrives with the input of that later time step.
+        So much later a spike of ``s_in`` leaves through ``a_out``, and one that a population
+        released arrives, with the input of that time step.
     name : str, optional
     arguments
         For the process model.
@@ -67,6 +67,8 @@ class AsyncConnection(WiredProcess):
         ``reset_out`` of the scheduler of the populations behind ``a_out``. Needed where there is
         a delay, because a reset empties what is under way. (A population tells of its scheduler's
         resets by itself.)
+    delays : (source size,) int64, or None
+        Delay of each source; None where none has any.
     synops : Var, (1,)
         Synaptic operations of the last time step, in which the spikes came or were released.
     synops_out : SynopsOut, (1,)
@@ -104,11 +106,11 @@ class AsyncConnection(WiredProcess):
                 "both" if found else "neither",
             )
         if found:
-            return {"number": self._check_forward()}
-        self._check_frames()
+            return {"number": self._wire_released()}
+        self._wire_frames()
         return {"number": None}
 
-    def _check_forward(self) -> int:
+    def _wire_released(self) -> int:
         """Between populations of one scheduler; returns which connection of theirs it is."""
         _check_unconnected(self.a_out, "connect forward_out, as the input is release_in")
         _check_unconnected(self.reset_in, "the source tells of resets, as the input is release_in")
@@ -116,7 +118,7 @@ class AsyncConnection(WiredProcess):
             raise GraphError(describe(self), "forward_out", "forward_in of an AsyncLIF", "none")
         return self.source().group().number(self)
 
-    def _check_frames(self) -> None:
+    def _wire_frames(self) -> None:
         """Among stock processes."""
         where = describe(self)
         check_frames(self.s_in)
@@ -160,7 +162,13 @@ class AsyncConnection(WiredProcess):
             self.forward_out, "forward_in of an AsyncLIF",
             lambda port: isinstance(port, ForwardIn),
         )
-        return [port.process for port in destinations(self.forward_out)]
+        found = [port.process for port in destinations(self.forward_out)]
+        if len(set(found)) < len(found):
+            raise GraphError(
+                describe(self), "forward_out", "each population once",
+                names(destinations(self.forward_out)),
+            )
+        return found
 
     def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
         ahead = self.delays is not None and self.delays.all()

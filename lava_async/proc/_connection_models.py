@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import numpy as np
@@ -123,18 +124,18 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
         self._fan_out, l1 = self._prepare()
         self._max_input = _INT32_MAX // max(1, l1)
 
+    @abc.abstractmethod
     def _prepare(self) -> tuple[Ints, int]:
         """Lay out the weights. Returns the fan-out of each source neuron, and the largest
         sum of absolute weights into one target neuron."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _deliver_frame(self, spikes: Ints) -> Ints:
         """Currents (target size,) of a whole frame of spike counts (source size,)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _deliver(self, neurons: Ints) -> Ints:
         """Currents (target size,) of one spike of each of these neurons."""
-        raise NotImplementedError
 
 
 class FixedPorts:

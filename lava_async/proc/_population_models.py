@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -52,6 +53,8 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
         self._index: int = proc_params["index"]
         self._offsets: Ints = proc_params["offsets"]
         self._routes: list[Route] = proc_params["routes"]
+        # Whether spikes of this population may be under way.
+        self._delays = any(r.source == self._index and r.late is not None for r in self._routes)
         order = proc_params["order"]
         self._later = {p for p in order if order.index(p) >= order.index(self._index)}
         self._inputs: list[Route] = []
@@ -66,20 +69,20 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
         # step. Otherwise unused.
         self._late = np.zeros(size, np.int64)
 
+    @abc.abstractmethod
     def _clear(self) -> None:
         """Zero the state."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _begin(self, arriving: Ints, everyone: bool) -> None:
         """Begin the time step with its first currents (size,), and `_request`.
 
         Where not everyone is asked, only neurons whom anything reaches may fire.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _receive(self, arriving: Ints) -> None:
         """Add later currents (size,), and `_request`."""
-        raise NotImplementedError
 
     def run_spk(self) -> None:
         """Run one time step: as many evaluations as the scheduler leads to."""
@@ -108,7 +111,7 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
         self._late[:] = 0
         if self._output is not None:
             self._output.clear()
-        if any(route.source == self._index and route.late is not None for route in self._routes):
+        if self._delays:
             send(self.release_out.csp_ports, BEGIN)
 
     def _receive_first(self, reset: bool) -> Ints:

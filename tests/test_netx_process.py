@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.conv.process import Conv
@@ -33,7 +35,7 @@ from process_graphs import (
     random_input,
     small_graph,
 )
-from random_networks import Neighbours
+from random_networks import Neighbours, graphs, inputs, schedules
 
 pytestmark = pytest.mark.timeout(120)
 GOLDEN = Path(__file__).parent / "golden"
@@ -339,6 +341,35 @@ def test_a_reset_empties_what_is_under_way(config, kind, offset):
         np.testing.assert_array_equal(got[:, part], want.spikes[0])
         on_time.append((want.spikes[0] == want.all_spikes[0, 10:]).all())
     assert got.any() and not all(on_time)
+
+
+@pytest.mark.parametrize("config", [FIXED, AS_GRAPH], ids=["fused", "graph"])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],  # each example starts a dozen processes
+)
+@given(data=st.data())
+def test_resets_in_random_networks(config, data):
+    """Wherever they come, and whatever is under way."""
+    graph, schedule = data.draw(graphs()), data.draw(schedules())
+    x = data.draw(inputs(graph, max_batch=1, max_steps=12))[0]
+    num_steps, interval = x.shape[-1], data.draw(st.integers(1, 6))
+    offset, ids = data.draw(st.integers(0, 7)), data.draw(st.permutations(range(13)))
+    network = Network(
+        graph, schedule=schedule, reset_interval=interval, reset_offset=offset, sample_ids=ids
+    )
+    flat = len(network.inp.shape) == 1
+    got = outputs(network, x.reshape(-1, num_steps) if flat else x.transpose(2, 1, 0, 3), config)
+    begins = [*range(offset % interval, num_steps, interval)]
+    parts = list(zip(begins, [*begins[1:], num_steps], ids, strict=False))
+    if begins[:1] != [0]:
+        parts.append((0, min(offset % interval, num_steps), ids[0]))
+    for begin, end, sample in parts:
+        want = la.simulate(graph, x[..., begin:end], schedule, sample_ids=[sample]).spikes[0]
+        seen = got[..., begin:end]
+        np.testing.assert_array_equal(seen if seen.ndim < 4 else seen.transpose(2, 1, 0, 3), want)
 
 
 @pytest.mark.parametrize("kind", SCHEDULES)

@@ -37,6 +37,28 @@ def small_graph(seed=0, input_size=12, recurrent=False):
     return la.Graph((input_size,), cells, tuple(dense))
 
 
+def delayed_graph(seed=0, max_delay=4):
+    """As `small_graph`, with delays everywhere: of the input, all or some neurons, recurrent, of
+    the output."""
+    rng = np.random.default_rng(seed)
+
+    def dense(source, target, sizes, delay):
+        return la.Dense(source, target, weights(rng, *sizes), delay=delay)
+
+    def some(size):
+        return rng.integers(0, max_delay + 1, size)
+
+    connections = (
+        dense(la.INPUT, 0, (10, 12), some(12)),
+        dense(la.INPUT, 1, (4, 12), 2),
+        dense(0, 1, (4, 10), some(10)),
+        dense(0, 0, (10, 10), max_delay),
+        dense(1, 0, (10, 4), 0),
+    )
+    cells = population((10,), "p0"), population((4,), "p1")
+    return la.Graph((12,), cells, connections, output_delay=some(4))
+
+
 def random_input(shape, seed=1, high=2):
     return np.random.default_rng(seed).integers(0, high, shape)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import lava_async as la
 from lava_async._files.hdf5 import load
 from lava_async._lava.supervised import SupervisedRuntime
-from lava_async.errors import ProcessError
+from lava_async.errors import ProcessError, UnsupportedError
 from lava_async.netx import _backend
 from random_networks import graphs, inputs, schedules
 from records import assert_equal_records
@@ -46,17 +46,31 @@ def test_golden_case(case):
     np.testing.assert_array_equal(record.forward_steps, golden["forward_steps"])
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_networks(data):
     graph = data.draw(graphs())
     x = data.draw(inputs(graph))
     schedule = data.draw(schedules())
     options = {"trace": data.draw(st.booleans())}
-    if not isinstance(schedule, la.LayerSync):
+    if all(isinstance(part, la.AsyncSchedule) for part in schedule.parts):
         options["stop_after"] = data.draw(st.sampled_from([None, 0, 2]))
     ids = st.lists(st.integers(0, 2**32 - 1), min_size=len(x), max_size=len(x))
     assert_lava_equals_kernel(graph, x, schedule, sample_ids=data.draw(ids), **options)
+
+
+class Own(la.AsyncSchedule):
+    def priorities(self, neurons, *rest):
+        return neurons
+
+
+@pytest.mark.parametrize("schedule", [Own(2), la.Mixture([la.Fifo(2), Own(2)])])
+def test_a_schedule_of_ones_own_is_refused_by_name(schedule):
+    graph = load(GOLDEN / "case_01.net")
+    x = np.zeros((1, *graph.input_shape, 3), np.int64)
+    with pytest.raises(UnsupportedError, match=r"schedule: .*got Own\)"):
+        la.simulate(graph, x, schedule, backend="lava")
+    assert multiprocessing.active_children() == []
 
 
 def test_an_error_on_the_way_stops_everything(monkeypatch):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.conv.process import Conv
@@ -21,10 +23,19 @@ from scipy.sparse import csr_matrix
 import lava_async as la
 from lava_async._files.hdf5 import load
 from lava_async._kernel import Stepper
-from lava_async.errors import ProcessError, ValidationError
+from lava_async.errors import ProcessError, UnsupportedError, ValidationError
 from lava_async.netx import Network
 from lava_async.runtime import Runner
-from process_graphs import AS_GRAPH, FIXED, SCHEDULE, random_input, small_graph
+from process_graphs import (
+    AS_GRAPH,
+    FIXED,
+    SCHEDULE,
+    delayed_graph,
+    population,
+    random_input,
+    small_graph,
+)
+from random_networks import Neighbours, graphs, inputs, schedules
 
 pytestmark = pytest.mark.timeout(120)
 GOLDEN = Path(__file__).parent / "golden"
@@ -66,6 +77,30 @@ def test_ports_table_and_length_are_those_of_netx():
         assert len(ours) == len(stock), path
         assert str(ours) == str(stock), path
     assert {n for n, _ in kinds} == {1, 3}
+
+
+@pytest.mark.parametrize("late", ["input", "hidden", "output", "none"])
+def test_the_table_tells_of_delays_as_netx_does(late, tmp_path):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(None):
+        warnings.simplefilter("ignore")
+        from lava.lib.dl.netx import hdf5
+    rng, delay = np.random.default_rng(2), {late: np.array([2, 0, 1, 3])}
+    cells = tuple(population((n,), f"p{n}") for n in (4, 5, 4))
+    sizes = {"input": (4, 4), "hidden": (5, 4), "last": (4, 5)}
+    connections = tuple(
+        la.Dense(i - 1, i, 2 * rng.integers(-20, 40, size), delay=delay.get(name, 0))
+        for i, (name, size) in enumerate(sizes.items())
+    )
+    output_delay = delay.get("output", 0)
+    graph = la.Graph((4,), cells, connections, output_delay=output_delay)
+    row = {"input": 0, "hidden": 0, "output": 2}.get(late)
+    ours = str(Network(graph))
+    assert [line.endswith("|True |") for line in ours.splitlines()[1:]] == [
+        i == row for i in range(3)
+    ]
+    if late != "input":  # which netx's layout says of a layer with as many outputs only
+        la.save(graph, tmp_path / "network.net")
+        assert str(hdf5.Network(net_config=str(tmp_path / "network.net"))) == ours
 
 
 def test_frames_and_outputs_are_in_netx_order():
@@ -110,6 +145,49 @@ def test_the_schedule_of_the_file_is_the_default():
     assert Network(graph).schedule == la.Momentum(8)
     assert Network(graph.replace(schedule=la.Random(2))).schedule == la.Random(2)
     assert Network(graph.replace(schedule=la.Random(2)), schedule=SCHEDULE).schedule == SCHEDULE
+
+
+class Own(la.AsyncSchedule):
+    """The last neuron first: compiled code does not know it."""
+
+    def priorities(self, neurons, *rest):
+        return neurons
+
+
+def test_a_schedule_of_ones_own_runs_in_the_process_graph_only():
+    graph, x, schedule = delayed_graph(), random_input((12, 9)), Own(1)
+    network = Network(graph, schedule=schedule, stop_after=1)
+    sink = wire(network, x)
+    with (
+        pytest.raises(UnsupportedError, match=r"schedule: expected .* \(got Own\)"),
+        Runner(network, FIXED),
+    ):
+        pass
+    # Refused before anything ran: the same network still runs in the other way.
+    with Runner(network, AS_GRAPH) as run:
+        run(num_steps=9)
+        got, counts = sink.data.get(), network.spike_count.get()
+    want, other = (
+        la.simulate(graph, x, s, backend="reference", stop_after=1) for s in (schedule, SCHEDULE)
+    )
+    np.testing.assert_array_equal(got, want.spikes[0])
+    np.testing.assert_array_equal(counts, want.all_spikes[0].sum(axis=1))
+    assert (want.all_spikes != other.all_spikes).any()
+
+
+def test_the_table_of_kinds_that_netx_does_not_know():
+    cells = tuple(population((5,), name) for name in "abc")
+    connections = (
+        la.Sparse(la.INPUT, 0, csr_matrix(np.eye(5))),
+        Neighbours(0, 1, (3, 4), delay=2),
+        la.Dense(1, 2, np.ones((5, 5)), delay=[0, 0, 0, 1, 0]),
+    )
+    network = Network(la.Graph((5,), cells, connections))
+    rows = str(network).splitlines()[1:]
+    assert [row[1:11].strip() for row in rows] == ["Sparse", "Connection", "Dense"]
+    # Of whose spikes are delayed.
+    assert [row[-6:-1].strip() for row in rows] == ["True", "True", "False"]
+    assert len({len(row) for row in str(network).splitlines()}) == 1
 
 
 # ---------------------------------------------------------------- among stock processes
@@ -234,13 +312,92 @@ def test_reset_interval_and_offset(config, offset):
         np.testing.assert_array_equal(got[:, begin:end], want)
 
 
+SCHEDULES = {
+    "momentum": la.Momentum(3),
+    "layer": la.LayerSync(3),
+    "mixture": la.Mixture([la.LayerSync(2), la.Fifo(2), la.Random(2)], seed=1),
+}
+
+
+@pytest.mark.parametrize("offset", [0, 3])
+@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("config", [FIXED, AS_GRAPH], ids=["fused", "graph"])
+def test_a_reset_empties_what_is_under_way(config, kind, offset):
+    """Samples no longer than some delays: spikes are under way at every reset."""
+    interval, num_steps, ids = 4, 24, [8, 3, 5, 2, 0, 6, 7]
+    graph, schedule = delayed_graph(), SCHEDULES[kind]
+    network = Network(
+        graph, schedule=schedule, reset_interval=interval, reset_offset=offset, sample_ids=ids
+    )
+    x = random_input((12, num_steps))
+    got = outputs(network, x, config)
+    if offset:
+        want = la.simulate(graph, x[:, :offset], schedule, sample_ids=ids[:1])
+        np.testing.assert_array_equal(got[:, :offset], want.spikes[0])
+    on_time = []
+    for sample, begin in zip(ids, range(offset, num_steps, interval), strict=False):
+        part = slice(begin, begin + interval)
+        want = la.simulate(graph, x[:, part], schedule, sample_ids=[sample])
+        np.testing.assert_array_equal(got[:, part], want.spikes[0])
+        on_time.append((want.spikes[0] == want.all_spikes[0, 10:]).all())
+    assert got.any() and not all(on_time)
+
+
+@pytest.mark.parametrize("config", [FIXED, AS_GRAPH], ids=["fused", "graph"])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],  # each example starts a dozen processes
+)
+@given(data=st.data())
+def test_resets_in_random_networks(config, data):
+    """Wherever they come, and whatever is under way."""
+    graph, schedule = data.draw(graphs()), data.draw(schedules())
+    x = data.draw(inputs(graph, max_batch=1, max_steps=12))[0]
+    num_steps, interval = x.shape[-1], data.draw(st.integers(1, 6))
+    offset, ids = data.draw(st.integers(0, 7)), data.draw(st.permutations(range(13)))
+    network = Network(
+        graph, schedule=schedule, reset_interval=interval, reset_offset=offset, sample_ids=ids
+    )
+    flat = len(network.inp.shape) == 1
+    got = outputs(network, x.reshape(-1, num_steps) if flat else x.transpose(2, 1, 0, 3), config)
+    begins = [*range(offset % interval, num_steps, interval)]
+    parts = list(zip(begins, [*begins[1:], num_steps], ids, strict=False))
+    if begins[:1] != [0]:
+        parts.append((0, min(offset % interval, num_steps), ids[0]))
+    for begin, end, sample in parts:
+        want = la.simulate(graph, x[..., begin:end], schedule, sample_ids=[sample]).spikes[0]
+        seen = got[..., begin:end]
+        np.testing.assert_array_equal(seen if seen.ndim < 4 else seen.transpose(2, 1, 0, 3), want)
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("config", [FIXED, AS_GRAPH], ids=["fused", "graph"])
+def test_counts_and_the_trace_are_of_the_firing(config, kind):
+    """Not of the output, which is late; a run that is cut in two notices nothing."""
+    graph, x = delayed_graph(), random_input((12, 9))
+    network = Network(graph, schedule=SCHEDULES[kind], sample_ids=[6])
+    sink = wire(network, x)
+    with Runner(network, config) as run:
+        run(num_steps=5)
+        run(num_steps=4)
+        got, counts = sink.data.get(), network.spike_count.get()
+        totals = [getattr(network, f"total_{n}").get()[0] for n in ("forward_steps", "synops")]
+    want = la.simulate(graph, x, SCHEDULES[kind], sample_ids=[6])
+    np.testing.assert_array_equal(got, want.spikes[0])
+    np.testing.assert_array_equal(counts, want.all_spikes[0].sum(axis=1))
+    assert counts[10:].sum() > got.sum() > 0  # some are still under way
+    assert totals == [want.forward_steps.sum(), want.synops.sum()]
+
+
 @pytest.mark.parametrize(
     "config, schedule",
     # Layer by layer: spikes on their way over recurrent connections are forgotten, too.
-    [(FIXED, la.Random(2, seed=9)), (AS_GRAPH, la.LayerSync(2))],
+    [(FIXED, la.Random(2, seed=9)), (AS_GRAPH, la.LayerSync(2)), (AS_GRAPH, SCHEDULE)],
 )
 def test_reset_on_demand_between_runs_and_by_a_stock_reset(config, schedule):
-    graph = small_graph(recurrent=config is AS_GRAPH)
+    graph = delayed_graph()
     x = random_input((12, 12))
     network = Network(graph, schedule=schedule)
     sink = wire(network, x)

@@ -173,6 +173,151 @@ def test_two_schedulers_pass_spikes_on_within_the_time_step(schedule):
     assert steps == record.forward_steps.sum()
 
 
+# ---------------------------------------------------------------- delays
+
+
+@pytest.mark.parametrize("schedule", [la.Fifo(2), la.LayerSync(2)])
+@pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
+def test_delays_of_every_kind_of_connection(tag, schedule):
+    """conv -> hidden -> sparse, dense, to itself too; one connection feeds two populations, one
+    of which stands before its source; the outputs are late."""
+    num_steps = 14
+    rng = np.random.default_rng(6)
+    shape = (4, 2, 1)
+    kernel = rng.integers(-30, 80, (1, 3, 3, 1))
+    sparse = csr_matrix(random_sparse(8, 8, 0.5, random_state=2).astype(bool) * 60)
+    dense, both = weights(rng, 5, 8), weights(rng, 8, 8)
+    input_delay, self_delay, some_delay = (rng.integers(0, 4, 8) for _ in range(3))
+    both_delay, output_delay = (np.arange(8) < 4) * 2, rng.integers(0, 4, 5)
+    x = random_input((*shape, num_steps))
+
+    hidden, middle = AsyncLIF(shape=shape, **LIF_ARGUMENTS), lif(8)
+    output = AsyncLIF(shape=(5,), **LIF_ARGUMENTS, output_delay=output_delay)
+    scheduler = SpikeScheduler([hidden, middle, output], schedule)
+    into = AsyncConv(weight=kernel, input_shape=shape, padding=1, delay=input_delay)
+    feed(x, into.s_in)
+    into.a_out.connect(hidden.a_in)
+    scheduler.reset_out.connect(into.reset_in)
+    connect(hidden, AsyncSparse(weights=sparse, delay=self_delay), hidden)
+    connect(hidden, AsyncConv(weight=kernel, input_shape=shape, padding=1, delay=1), hidden)
+    connect(middle, AsyncDense(weights=dense, delay=some_delay), output)
+    fan = AsyncDense(weights=both, delay=both_delay)
+    connect(middle, fan, hidden)
+    fan.forward_out.connect(middle.forward_in)
+    connect(hidden, AsyncDense(weights=both, delay=2), middle)
+    sinks = [collect(p.s_out, num_steps) for p in (hidden, middle, output)]
+    with Runner(scheduler, Loihi2SimCfg(select_tag=tag)) as run:
+        run(num_steps=5)
+        run(num_steps=num_steps - 5)
+        got = [sink.data.get() for sink in sinks]
+        steps = scheduler.total_forward_steps.get()
+
+    conv = la.Conv(-1, 0, from_lava(kernel), padding=1, delay=input_delay)
+    graph = la.Graph(
+        shape[::-1],
+        (population(shape[::-1]), population((8,)), population((5,))),
+        (
+            conv,
+            la.Sparse(0, 0, sparse, delay=self_delay),
+            la.Conv(0, 0, from_lava(kernel), padding=1, delay=1),
+            la.Dense(1, 2, dense, delay=some_delay),
+            la.Dense(1, 0, both, delay=both_delay),
+            la.Dense(1, 1, both, delay=both_delay),
+            la.Dense(0, 1, both, delay=2),
+        ),
+        output_delay=output_delay,
+    )
+    want = la.simulate(graph, x.transpose(2, 1, 0, 3), schedule, backend="reference")
+    assert want.spikes.any() and (want.spikes != want.all_spikes[:, 16:]).any()
+    np.testing.assert_array_equal(got[0].transpose(2, 1, 0, 3).reshape(8, -1),
+                                  want.all_spikes[0, :8])
+    np.testing.assert_array_equal(got[1], want.all_spikes[0, 8:16])
+    np.testing.assert_array_equal(got[2], want.spikes[0])
+    assert steps == want.forward_steps.sum()
+
+
+@pytest.mark.parametrize("interval, offset", [(4, 0), (5, 3)])
+def test_a_delay_between_two_schedulers(interval, offset):
+    """Frames under way are those of the second one, whose resets empty them."""
+    num_steps = 17
+    rng = np.random.default_rng(3)
+    values = [weights(rng, 9, 6), weights(rng, 7, 9), weights(rng, 4, 7)]
+    delay = rng.integers(0, 5, 9)
+    schedule = la.Mixture([la.Random(2), la.LayerSync(1)], seed=3)
+    x = random_input((6, num_steps))
+    one, two, three = lif(9), lif(7), lif(4)
+    first = SpikeScheduler([one], SCHEDULE)
+    second = SpikeScheduler(
+        [two, three], schedule, reset_interval=interval, reset_offset=offset
+    )
+    into, between = AsyncDense(weights=values[0]), AsyncDense(weights=values[1], delay=delay)
+    feed(x, into.s_in)
+    into.a_out.connect(one.a_in)
+    one.s_out.connect(between.s_in)
+    between.a_out.connect(two.a_in)
+    second.reset_out.connect(between.reset_in)
+    connect(two, AsyncDense(weights=values[2], delay=1), three)
+    sinks = [collect(p.s_out, num_steps) for p in (one, three)]
+    with Runner(first, FIXED) as run:
+        run(num_steps=num_steps)
+        spikes, got = (sink.data.get() for sink in sinks)
+    graph = la.Graph(
+        (9,),
+        (population((7,)), population((4,))),
+        (la.Dense(-1, 0, values[1], delay=delay), la.Dense(0, 1, values[2], delay=1)),
+    )
+    cuts = sorted({0, *range(offset, num_steps, interval), num_steps})
+    samples = [0, *range(10)] if offset else range(10)
+    for begin, end, sample in zip(cuts, cuts[1:], samples, strict=False):
+        want = la.simulate(graph, spikes[:, begin:end], schedule, sample_ids=[sample])
+        np.testing.assert_array_equal(got[:, begin:end], want.spikes[0])
+    assert got.any()
+
+
+@pytest.mark.parametrize("config", [FIXED, Loihi2SimCfg()], ids=["fixed_pt", "floating_pt"])
+def test_a_circle_of_frames_through_a_delay(config):
+    """The same as the connection from release_out to forward_in, with the same delay."""
+    rng, num_steps = np.random.default_rng(8), 12
+    into, back, delay = weights(rng, 7, 5), weights(rng, 7, 7), rng.integers(1, 4, 7)
+    x = random_input((5, num_steps))
+    cells, dense = lif(7), AsyncDense(weights=into)
+    circle = AsyncDense(weights=back, delay=delay)
+    scheduler = SpikeScheduler([cells], SCHEDULE, reset_interval=6)
+    feed(x, dense.s_in)
+    dense.a_out.connect(cells.a_in)
+    cells.s_out.connect(circle.s_in)
+    circle.a_out.connect(cells.a_in)
+    scheduler.reset_out.connect(circle.reset_in)
+    sink = collect(cells.s_out, num_steps)
+    with Runner(scheduler, config) as run:
+        run(num_steps=num_steps)
+        got = sink.data.get()
+    edges = la.Dense(-1, 0, into), la.Dense(0, 0, back, delay=delay)
+    graph = la.Graph((5,), (population((7,)),), edges)
+    want = la.simulate(graph, np.stack([x[:, :6], x[:, 6:]]), SCHEDULE).spikes
+    assert want.any()
+    np.testing.assert_array_equal(got, np.concatenate(want, axis=-1))
+
+
+def test_delayed_frames_among_stock_processes():
+    """No population of ours at all: counts, not only spikes, from source to sink."""
+    rng = np.random.default_rng(2)
+    values, delay = weights(rng, 4, 6), np.array([0, 5, 1, 62, 2, 0])
+    x = random_input((6, 70), high=5)
+    dense = AsyncDense(weights=values, delay=delay)
+    feed(x, dense.s_in)
+    sink = collect(dense.a_out, 70)
+    with Runner(dense, FIXED) as run:
+        run(num_steps=33)
+        run(num_steps=37)
+        got = sink.data.get()
+        assert dense.synops.get() == x[:, -1].sum() * 4
+    late = np.zeros_like(x)
+    for i, d in enumerate(delay):
+        late[i, d:] = x[i, : 70 - d]
+    np.testing.assert_array_equal(got, values @ late)
+
+
 @pytest.mark.parametrize("group_size", [_messages.CAPACITY, _messages.CAPACITY + 1, 10**6])
 def test_lists_longer_than_a_message(group_size):
     rng = np.random.default_rng(7)

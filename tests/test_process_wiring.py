@@ -87,6 +87,13 @@ def wire_stock_into_forward():
     return SpikeScheduler([cells])
 
 
+def wire_one_target_twice():
+    dense, a, b = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3), lif(3, "b")
+    connect(a, dense, b)
+    dense.forward_out.reshape((3,)).connect(b.forward_in)
+    return SpikeScheduler([a, b])
+
+
 def wire_across_schedulers():
     dense, a, b = AsyncDense(weights=np.ones((3, 3)), name="dense"), lif(3), lif(3)
     connect(a, dense, b)
@@ -146,6 +153,57 @@ def wire_a_stranger_to_synops():
     return scheduler
 
 
+def delayed_input(name="dense"):
+    """A connection that delays frames, its population and the scheduler."""
+    dense, cells = AsyncDense(weights=np.ones((3, 2)), delay=[0, 2], name=name), lif(3)
+    feed(np.zeros((2, 1)), dense.s_in)
+    dense.a_out.connect(cells.a_in)
+    return dense, cells, SpikeScheduler([cells], name="sched")
+
+
+def wire_a_delay_without_resets():
+    return delayed_input()[2]
+
+
+def wire_resets_of_another_scheduler():
+    dense, _, scheduler = delayed_input()
+    SpikeScheduler([lif(3)], name="other").reset_out.connect(dense.reset_in)
+    return scheduler
+
+
+def wire_a_stranger_to_resets():
+    dense, _, scheduler = delayed_input()
+    scheduler.reset_out.connect(dense.reset_in)
+    feed(np.zeros((1, 1)), dense.reset_in)
+    return scheduler
+
+
+def wire_resets_to_released_spikes():
+    dense, a = AsyncDense(weights=np.ones((3, 3)), delay=1, name="dense"), lif(3)
+    connect(a, dense, a)
+    scheduler = SpikeScheduler([a])
+    scheduler.reset_out.connect(dense.reset_in)
+    return scheduler
+
+
+def wire_messages_into_frames():
+    """Of one shape with a frame, as it happens."""
+    a, dense = lif(3), AsyncDense(weights=np.ones((3, 68)), name="dense")
+    scheduler = SpikeScheduler([a])
+    a.release_out.connect(dense.s_in)
+    dense.a_out.connect(a.a_in)
+    return scheduler
+
+
+def wire_messages_into_a_network():
+    cells, eye = la.Population("p", (68,), 0, 0, 50), la.OneToOne(-1, 0, 60)
+    net = Network(la.Graph((68,), (cells,), (eye,)), name="net")
+    a = lif(3)
+    SpikeScheduler([a])
+    a.release_out.connect(net.inp)
+    return net
+
+
 @pytest.mark.parametrize(
     "wire, message",
     [
@@ -158,12 +216,20 @@ def wire_a_stranger_to_synops():
         (wire_wrong_kind_of_output, "AsyncDense 'dense': a_out: expected no connection: connect f"),
         (wire_forward_to_stock_port, "forward_out: expected forward_in|a_in: expected one mess"),
         (wire_stock_into_forward, "forward_in: expected forward_out"),
+        (wire_one_target_twice, "'dense': forward_out: expected each population once .*'b'.*'b'"),
         (wire_across_schedulers, "AsyncDense 'dense': target: expected a population of the sou"),
         (wire_a_monitor_on_released_spikes, r"'a': release_out: .*got in_port_0 of Monitor"),
         (wire_a_monitor_on_requests, r"'a': request_out: expected SpikeScheduler .*Monitor"),
         (wire_a_stranger_to_grants, "'sched': grant_out: expected grant_in .*RingBuffer"),
         (wire_a_stranger_to_requests, "'sched': request_in: expected request_out .*RingBuffer"),
         (wire_a_stranger_to_synops, "'sched': synops_in: expected synops_out .*RingBuffer"),
+        (wire_a_delay_without_resets, r"'dense': reset_in: expected reset_out of SpikeScheduler "
+                                      r"'sched', as its resets empty .* \(got none"),
+        (wire_resets_of_another_scheduler, "'dense': reset_in: .*'sched'.*got reset_out of .*'oth"),
+        (wire_a_stranger_to_resets, "'dense': reset_in: expected reset_out of a sch.*RingBuffer"),
+        (wire_resets_to_released_spikes, "'dense': reset_in: expected no connection"),
+        (wire_messages_into_frames, "s_in: expected one message per time|release_out: expected re"),
+        (wire_messages_into_a_network, "inp: expected one message per time|release_out: expected "),
         (wire_a_fractional_source, r"'dense': s_in: RingBuffer .*: data\[1, 1\]: .*got 0\.7"),
         (wire_a_fractional_source_to_a_network, r"'net': inp: RingBuffer .*data\[0, 0\]"),
     ],
@@ -205,6 +271,14 @@ def conv(input_shape=(3, 3, 1), **arguments):
         (lambda: AsyncDense(weights=[[0.5]]), "expected an integer"),
         (lambda: AsyncDense(weights=[[1]], input_shape=(2, 1)), "input_shape: expected 1 neurons"),
         (lambda: AsyncDense(weights=[[1]], output_shape=1), "output_shape: expected a tuple"),
+        (lambda: AsyncDense(weights=[[1]], delay=63, name="d"), "^d: delay: .* integer in 0..62"),
+        (lambda: AsyncDense(weights=[[1]], delay=-1), "delay: expected an integer in 0..62"),
+        (lambda: AsyncDense(weights=[[1, 2]], delay=[1, 0.5]), r"delay\[1\]: expected an integer"),
+        (lambda: AsyncDense(weights=[[1, 2]], delay=[1]), r"delay: expected one, or shape \(2,\)"),
+        (lambda: AsyncSparse(weights=csr_matrix([[1, 2]]), delay=[[1, 2]]), r"got shape \(1, 2\)"),
+        (lambda: conv(delay=np.zeros((3, 3, 1))), r"^c: delay: .*shape \(9,\) \(got shape \(3, 3"),
+        (lambda: AsyncLIF(shape=(3,), output_delay=-1, name="x"), "'x': output_delay: expected an"),
+        (lambda: AsyncLIF(shape=(3, 1, 1), output_delay=[1, 2]), r"output_delay: .*\(3,\) \(got"),
         (lambda: AsyncSparse(weights=np.ones((2, 2))), "weights: expected a SciPy sparse matrix"),
         (lambda: AsyncSparse(weights=csr_matrix([[300]])), "expected an integer"),
         (lambda: AsyncConv(weight=np.ones((1, 1)), input_shape=(3, 3, 1)), "weight dimensions"),
@@ -330,6 +404,15 @@ def to_itself():
     return SpikeScheduler([cells]), "AsyncLIF 'a' -> AsyncLIF 'a'"
 
 
+def through_a_connection_with_delays_of_some():
+    a, dense = lif(3, "a"), AsyncDense(weights=np.ones((3, 3)), delay=[1, 0, 2], name="d")
+    a.s_out.connect(dense.s_in)
+    dense.a_out.connect(a.a_in)
+    scheduler = SpikeScheduler([a])
+    scheduler.reset_out.connect(dense.reset_in)
+    return scheduler, "AsyncLIF 'a' -> AsyncDense 'd' -> AsyncLIF 'a'"
+
+
 def through_another_scheduler():
     a, b = lif(3, "a"), lif(3, "b")
     a.s_out.connect(b.a_in)
@@ -371,7 +454,8 @@ def of_stock_neurons_downstream():
 
 
 CIRCLES = [
-    through_dense, to_itself, through_another_scheduler, through_a_stock_neuron,
+    through_dense, to_itself, through_a_connection_with_delays_of_some,
+    through_another_scheduler, through_a_stock_neuron,
     of_a_network_and_a_connection, of_a_network_and_a_stock_neuron, of_stock_neurons_downstream,
 ]  # fmt: skip
 
@@ -402,13 +486,17 @@ def stock_delays():
     return DelayDense(weights=np.eye(3) * 2, delays=1)
 
 
+def our_delay():
+    return AsyncSparse(weights=csr_matrix(np.eye(3)), delay=[1, 3, 2])
+
+
 def user_process():
     """Sends before it receives, which only its author knows."""
     return Delay(shape=(3,))
 
 
 @pytest.mark.parametrize("config", [FIXED, AS_GRAPH], ids=["fused", "graph"])
-@pytest.mark.parametrize("between", [stock_dense, stock_delays, user_process])
+@pytest.mark.parametrize("between", [stock_dense, stock_delays, our_delay, user_process])
 def test_circles_with_a_delay_run(between, config):
     """A spike goes round: it comes back in a later time step."""
     net, back = network(), between()
@@ -422,7 +510,7 @@ def test_circles_with_a_delay_run(between, config):
     with Runner(net, config) as run:
         run(num_steps=7)
         spikes = sink.data.get()
-    period = 2 if between is stock_delays else 1
+    period = {stock_delays: 2, our_delay: 3}.get(between, 1)
     np.testing.assert_array_equal(spikes[1], np.arange(7) % period == 0)
     assert not spikes[[0, 2]].any()
 

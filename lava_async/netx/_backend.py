@@ -11,8 +11,8 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
 from lava_async._semantics.schedule import AsyncSchedule, Schedule
-from lava_async.netx import Network
 from lava_async.netx._batch.process import Batch
+from lava_async.netx.process import Network
 from lava_async.runtime import Runner
 
 _MIN_STEPS = 20
@@ -54,6 +54,8 @@ def run(
             if progress is not None:
                 progress(samples)
     forward_steps, synops, overflows = results["numbers"]
+    drawn = schedule.draw(np.arange(batch) if sample_ids is None else sample_ids)
+    pooled = any(isinstance(schedule.parts[i], AsyncSchedule) for i in drawn)
     return Record(
         spikes=results["spikes"],
         all_spikes=results["all_spikes"],
@@ -62,5 +64,5 @@ def run(
         output_steps=results["output_steps"].reshape(results["spikes"].shape),
         overflows=overflows,
         fired_at=results.get("fired_at"),
-        released_at=results.get("released_at") if isinstance(schedule, AsyncSchedule) else None,
+        released_at=results.get("released_at") if pooled else None,
     )

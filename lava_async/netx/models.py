@@ -15,18 +15,18 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from scipy.sparse import coo_matrix
 
 from lava_async._kernel import Stepper
-from lava_async._semantics.connections import INPUT, Connection, Conv, Dense, OneToOne
+from lava_async._semantics.connections import INPUT
 from lava_async._semantics.graph import Graph
 from lava_async.errors import UnsupportedError
+from lava_async.netx.kinds import kind_of
 from lava_async.netx.process import Network
-from lava_async.proc import AsyncConv, AsyncDense, AsyncLIF, AsyncSparse, SpikeScheduler
+from lava_async.proc import AsyncLIF, SpikeScheduler
+from lava_async.proc._delay import DelayLine, check_delays
 from lava_async.proc._frames import receive_frame
 from lava_async.proc._scheduled_models import AbstractPyScheduledModel
 from lava_async.proc._vars import check_vars
-from lava_async.proc.conv.process import to_lava
 
 
 class AbstractPyNetworkModel(AbstractPyScheduledModel):
@@ -53,6 +53,9 @@ class AbstractPyNetworkModel(AbstractPyScheduledModel):
         self._max_input = graph.max_input
         self._stepper: Stepper = proc_params["stepper"]
         self._stepper.reset(self._first_sample)
+        size = self._output.stop - self._output.start
+        delays = check_delays(self._where, "output_delay", graph.output_delay, size)
+        self._late_output = None if delays is None else DelayLine(delays)
 
     def start(self) -> None:
         # The Vars are the kernel's own arrays, so that get() and set() need no copies.
@@ -66,12 +69,17 @@ class AbstractPyNetworkModel(AbstractPyScheduledModel):
         sample = self._next_sample()
         if sample is not None:
             self._stepper.reset(sample)
+            if self._late_output is not None:
+                self._late_output.clear()
         frame = receive_frame(self.inp, f"{self._where}: inp", self.time_step, 0, self._max_input)
         step = self._stepper.step(frame)
         self._count(
             step.forward_steps, step.synops, step.overflows, step.fired_at, step.released_at
         )
-        self.out.send(step.spikes[self._output].reshape(self._out_shape).T)
+        spikes = step.spikes[self._output]
+        if self._late_output is not None:
+            spikes = self._late_output.exchange(spikes, self.time_step)
+        self.out.send(spikes.reshape(self._out_shape).T)
 
     def on_var_update(self) -> None:
         """Take over what set() or a RefPort wrote into the state."""
@@ -117,8 +125,9 @@ class NetworkGraphModel(AbstractSubProcessModel):
             AsyncLIF(
                 shape=p.shape[::-1], du=p.i_decay, dv=p.v_decay, vth=p.threshold,
                 bias_mant=0 if p.bias is None else p.bias.T, name=p.name,
+                output_delay=graph.output_delay if i == graph.output else 0,
             )
-            for p in graph.populations
+            for i, p in enumerate(graph.populations)
         ]  # fmt: skip
         self.scheduler = SpikeScheduler(
             populations,
@@ -136,12 +145,17 @@ class NetworkGraphModel(AbstractSubProcessModel):
             source = "input" if c.source == INPUT else populations[c.source].name
             target = populations[c.target]
             name = f"{source} -> {target.name}"
-            shape = proc.inp.shape if c.source == INPUT else graph.source_shape(c)[::-1]
-            connection = _connection_process(c, shape, target.a_in.shape, name)
+            shape = graph.source_shape(c)
+            port_shape = proc.inp.shape if c.source == INPUT else shape[::-1]
+            connection = kind_of(c).process(
+                shape, port_shape, target.a_in.shape, delay=c.delay, name=name
+            )
             setattr(self, f"connection_{i}", connection)
             if c.source == INPUT:
                 proc.inp.connect(connection.s_in)
                 connection.a_out.connect(target.a_in)
+                if connection.delays is not None:
+                    self.scheduler.reset_out.connect(connection.reset_in)
             else:
                 populations[c.source].release_out.connect(connection.release_in)
                 connection.forward_out.connect(target.forward_in)
@@ -164,27 +178,3 @@ class NetworkGraphModel(AbstractSubProcessModel):
                 )
             else:
                 var.parts = parts
-
-
-def _connection_process(
-    c: Connection, input_shape: tuple[int, ...], output_shape: tuple[int, ...], name: str
-) -> AsyncDense | AsyncSparse | AsyncConv:
-    """The process of one connection; shapes are (W, H, C) or (n,)."""
-    if isinstance(c, Conv):
-        return AsyncConv(
-            weight=to_lava(c.weight), input_shape=input_shape, name=name,
-            padding=c.padding[::-1], stride=c.stride[::-1], dilation=c.dilation[::-1],
-            groups=c.groups,
-        )  # fmt: skip
-    if isinstance(c, Dense):
-        return AsyncDense(
-            weights=c.weight, input_shape=input_shape, output_shape=output_shape, name=name
-        )
-    if isinstance(c, OneToOne):
-        size = int(np.prod(output_shape))
-        entries = np.full(size, c.weight), (np.arange(size), np.arange(size))
-        return AsyncSparse(
-            weights=coo_matrix(entries, (size, size)), input_shape=input_shape,
-            output_shape=output_shape, name=name,
-        )  # fmt: skip
-    raise TypeError(type(c))

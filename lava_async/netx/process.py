@@ -12,12 +12,13 @@ from lava.magma.core.process.ports.ports import AbstractPort
 
 from lava_async._files.hdf5 import load
 from lava_async._kernel import Stepper
-from lava_async._semantics.connections import INPUT, Conv, Dense, OneToOne
+from lava_async._semantics.connections import INPUT
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import Momentum, Schedule
+from lava_async.netx.kinds import kind_of
+from lava_async.proc._ports import InPort, OutPort, check_frames
 from lava_async.proc._scheduled import ScheduledProcess
 from lava_async.proc._vars import CURRENT, VOLTAGE, CheckedVar, Range
-from lava_async.proc._wiring import InPort, OutPort
 
 _HEADER = "|   Type   |  W  |  H  |  C  | ker | str | pad | dil | grp |delay|"
 
@@ -46,9 +47,9 @@ class Network(ScheduledProcess):
 
     One Lava time step is one time step of the network: the input frame that arrives is
     delivered, forward steps release spikes in the order of the schedule until none waits,
-    and ``out`` carries the output spikes of this same time step. There is no delay per
-    layer, unlike in ``lava.lib.dl.netx``, so that `reset_interval` resets the whole network
-    at once.
+    and ``out`` carries the output spikes of this same time step. There is no delay but those
+    that connections and the output of the graph have, unlike in ``lava.lib.dl.netx``, so that
+    `reset_interval` resets the whole network at once, spikes under way included.
 
     Lava's run configuration chooses how: a compiled kernel in one process, or with
     ``Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)`` the graph of the
@@ -64,7 +65,8 @@ class Network(ScheduledProcess):
     input_shape : tuple of int, optional
         (W, H, C) or (n,), where the file does not say, as in netx.
     schedule : Schedule, optional
-        What the file records, else ``Momentum(8)``.
+        What the file records, else ``Momentum(8)``. An `AsyncSchedule` of your own runs in the
+        process graph; the compiled kernel refuses it when Lava compiles the program.
     stop_after : int, optional
         Early decision: forward steps that still run after the first output spike of a time
         step. Asynchronous schedules only.
@@ -73,7 +75,8 @@ class Network(ScheduledProcess):
         t (from 1) wherever ``(t - 1) % reset_interval == reset_offset % reset_interval``.
         None: never.
     reset_offset : int
-        Phase of the resets; what runs before the first reset belongs to the first sample.
+        Phase of the resets; what runs before the first reset belongs to the first sample. After
+        a ``SpikeDataloader`` its ``offset + 1``: see `lava_async.netx`.
     sample_ids : sequence of int, optional
         Index of each sample in its data set or stream, the key of its random draws, used
         again from the start when all are; 0, 1, 2, … by default.
@@ -84,7 +87,7 @@ class Network(ScheduledProcess):
     inp : InPort
         Spike counts, whole numbers >= 0.
     out : OutPort
-        Output spikes, 0 or 1.
+        Output spikes, 0 or 1, as late as `Graph.output_delay` says. (All else is of the firing.)
     u, v : StateVar, (N,)
         Current and voltage, signed 24-bit integers in membrane units. (In a process graph of
         several populations they can be read and set, but not probed or reached by a RefPort.)
@@ -129,10 +132,6 @@ class Network(ScheduledProcess):
             graph=graph,
             name=name,
         )
-        stepper = Stepper(graph, self.schedule, stop_after)
-        # Compiled code is loaded once, here: the processes that Lava forks inherit it.
-        stepper.step(np.zeros(int(np.prod(graph.input_shape)), np.int32))
-        self.proc_params["stepper"] = stepper
         self.graph = graph
         self.inp = InPort(shape=_input_port_shape(graph))
         self.out = OutPort(shape=graph.out_shape[::-1])
@@ -140,7 +139,12 @@ class Network(ScheduledProcess):
         self.v = StateVar((graph.num_neurons,), 0, self.RANGES["v"])
 
     def wiring(self) -> dict[str, Any]:
-        return {}
+        # Only the fused model gets here: the process graph runs what compiled code refuses.
+        check_frames(self.inp)
+        stepper = Stepper(self.graph, self.schedule, self._arguments["stop_after"])
+        # Compiled code is loaded once, now: the processes that Lava forks inherit it.
+        stepper.step(np.zeros(int(np.prod(self.graph.input_shape)), np.int32))
+        return {"stepper": stepper}
 
     def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
         return {self.out: [self.inp], self.trace: [self.inp]}
@@ -157,20 +161,26 @@ class Network(ScheduledProcess):
 
 def _input_port_shape(graph: Graph) -> tuple[int, ...]:
     """netx's: its input port is that of the first layer, and dense layers are flat."""
-    if all(isinstance(c, Dense) for c in graph.connections if c.source == INPUT):
+    if all(kind_of(c).flat for c in graph.connections if c.source == INPUT):
         return (int(np.prod(graph.input_shape)),)
     return graph.input_shape[::-1]
 
 
 def _table_row(graph: Graph, population: int) -> str:
     """One row: the population's shape and the first connection into it."""
-    connection = next((c for c in graph.connections if c.target == population), None)
     channels, height, width = (*graph.populations[population].shape, 1, 1)[:3]
-    cells = [""] * 5
-    if isinstance(connection, Conv):
-        pairs = connection.weight.shape[2:], connection.stride, connection.padding
-        cells = [f"{x:2d},{y:2d}" for y, x in (*pairs, connection.dilation)]
-        cells.append(f"{connection.groups:5d}")
-    kind = {OneToOne: "Input", Conv: "Conv"}.get(type(connection), "Dense")
+    label, cells = "", [""] * 5
+    first = next((c for c in graph.connections if c.target == population), None)
+    if first is not None:
+        label, cells = kind_of(first).label(), kind_of(first).settings()
     settings = "".join(f"{cell:5s}|" for cell in cells)
-    return f"|{kind:10s}|{width:5d}|{height:5d}|{channels:5d}|{settings}{'False':5s}|"
+    delayed = _is_delayed(graph, population)
+    return f"|{label:10s}|{width:5d}|{height:5d}|{channels:5d}|{settings}{delayed!s:5s}|"
+
+
+def _is_delayed(graph: Graph, population: int) -> bool:
+    """Whether its spikes are delayed, or those of the input on their way to it."""
+    leaving = [c for c in graph.connections if c.source == population]
+    entering = [c for c in graph.connections if (c.source, c.target) == (INPUT, population)]
+    late_output = population == graph.output and bool(np.any(graph.output_delay))
+    return late_output or any(c.max_delay > 0 for c in (*leaving, *entering))

@@ -26,12 +26,21 @@ messages as the forward steps need, and connect populations of one scheduler:
 >>> second.forward_out.connect(output.forward_in)
 >>> output.s_out.connect(sink.a_in)
 
+Spikes over a connection with a ``delay`` arrive so many time steps later, with the input of that
+time step, under every schedule; those of a population with an ``output_delay`` leave from
+``s_out`` so much later. A reset empties what is under way. Connections that delay frames on their
+way to ``a_in`` are told of it:
+
+>>> first = AsyncDense(weights=w0, delay=2)
+>>> scheduler.reset_out.connect(first.reset_in)
+
 Shapes are Lava's, (W, H, C) or (n,). Neurons are numbered, and Vars laid out, in C order of
 (C, H, W), as in network files.
 
 What waits for its own output within a time step is refused before the runtime starts. Circles
-are possible over ``release_out`` and ``forward_in``, or through stock `Dense`, `Conv` or
-`Sparse`, which send what arrived in the time step before.
+are possible over ``release_out`` and ``forward_in``, through a connection that delays the spikes
+of all its sources, or through stock `Dense`, `Conv` or `Sparse`, which send what arrived in the
+time step before.
 
 This is not Lava's ``AsyncProtocol``: all processes share the time steps of the Loihi protocol.
 """

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from lava.magma.core.process.ports.ports import AbstractPort
 
 from lava_async.errors import GraphError
 from lava_async.proc import _messages
-from lava_async.proc._vars import COUNT, WEIGHT, CheckedVar, Ints
-from lava_async.proc._wiring import (
+from lava_async.proc._delay import check_delays
+from lava_async.proc._population import AsyncPopulation
+from lava_async.proc._ports import (
+    ForwardIn,
+    ForwardOut,
     InPort,
     OutPort,
-    WiredProcess,
+    ReleaseIn,
+    ReleaseOut,
+    ResetIn,
+    ResetOut,
+    SynopsOut,
+    check_frames,
     check_peers,
+    check_tuple,
     describe,
     destinations,
     names,
     sources,
 )
-
-if TYPE_CHECKING:
-    from lava_async.proc.lif.process import AsyncLIF
+from lava_async.proc._vars import COUNT, WEIGHT, CheckedVar, Ints
+from lava_async.proc._wiring import WiredProcess
 
 
 class AsyncConnection(WiredProcess):
@@ -36,6 +43,10 @@ class AsyncConnection(WiredProcess):
     sizes : (target size, source size)
     input_shape, output_shape : tuple of int, optional
         Shapes of ``s_in`` and ``a_out``, (W, H, C) or (n,); flat by default.
+    delay : int or (source size,) array of int
+        Axonal delay in time steps, 0..62, for all sources or for each, in C order of (C, H, W).
+        So much later a spike of ``s_in`` leaves through ``a_out``, and one that a population
+        released arrives, with the input of that time step.
     name : str, optional
     arguments
         For the process model.
@@ -45,14 +56,22 @@ class AsyncConnection(WiredProcess):
     s_in : InPort, source shape
         Spike counts of a stock process, whole numbers >= 0, once per time step.
     a_out : OutPort, target shape
-        Currents in weight units, 32-bit integers, once per time step, in the same time step.
-    release_in : InPort
+        Currents in weight units, 32-bit integers, once per time step: of the spikes of the same
+        time step, where there is no delay.
+    release_in : ReleaseIn
         Spikes that ``release_out`` of a population releases.
-    forward_out : OutPort, (target size,)
-        Currents in weight units, in every forward step in which the population released.
+    forward_out : ForwardOut, (target size,)
+        Currents in weight units, in every forward step in which the population released what
+        arrives at once; with a delay also at the start of each time step.
+    reset_in : ResetIn, (1,)
+        ``reset_out`` of the scheduler of the populations behind ``a_out``. Needed where there is
+        a delay, because a reset empties what is under way. (A population tells of its scheduler's
+        resets by itself.)
+    delays : (source size,) int64, or None
+        Delay of each source; None where none has any.
     synops : Var, (1,)
-        Synaptic operations of the last time step.
-    synops_out : OutPort, (1,)
+        Synaptic operations of the last time step, in which the spikes came or were released.
+    synops_out : SynopsOut, (1,)
         The same, once per time step, for a scheduler that adds them up.
     """
 
@@ -61,55 +80,99 @@ class AsyncConnection(WiredProcess):
         sizes: tuple[int, ...],
         input_shape: Sequence[int] | None,
         output_shape: Sequence[int] | None,
+        delay: npt.ArrayLike,
         name: str | None,
         **arguments: Any,
     ) -> None:
         where = name or type(self).__name__
         source_shape = _check_shape(where, "input_shape", input_shape, sizes[1])
         target_shape = _check_shape(where, "output_shape", output_shape, sizes[0])
-        super().__init__(name=name, **arguments)
+        delays = check_delays(where, "delay", delay, sizes[1])
+        super().__init__(name=name, delays=delays, **arguments)
+        self.delays = delays
         self.s_in = InPort(shape=source_shape)
         self.a_out = OutPort(shape=target_shape)
-        self.release_in = InPort(shape=_messages.SPIKES)
-        self.forward_out = OutPort(shape=(self.a_out.size,))
-        self.synops_out = OutPort(shape=(1,))
+        self.release_in = ReleaseIn(shape=_messages.SPIKES)
+        self.forward_out = ForwardOut(shape=(self.a_out.size,))
+        self.reset_in = ResetIn(shape=(1,))
+        self.synops_out = SynopsOut(shape=(1,))
         self.synops = CheckedVar((1,), 0, COUNT)
 
     def wiring(self) -> dict[str, Any]:
-        where = describe(self)
         found = sources(self.release_in)
         if bool(self.s_in.in_connections) == bool(found):
             raise GraphError(
-                where, "input", "either s_in or release_in connected",
+                describe(self), "input", "either s_in or release_in connected",
                 "both" if found else "neither",
             )
-        if not found:
-            _check_unconnected(self.forward_out, "connect a_out, as the input is s_in")
-            if not self.a_out.out_connections:
-                raise GraphError(where, "a_out", "a target", "none")
-            return {"source": None}
+        if found:
+            return {"number": self._wire_released()}
+        self._wire_frames()
+        return {"number": None}
+
+    def _wire_released(self) -> int:
+        """Between populations of one scheduler; returns which connection of theirs it is."""
         _check_unconnected(self.a_out, "connect forward_out, as the input is release_in")
-        if len(found) != 1 or found[0].name != "release_out":
+        _check_unconnected(self.reset_in, "the source tells of resets, as the input is release_in")
+        if not self.targets():
+            raise GraphError(describe(self), "forward_out", "forward_in of an AsyncLIF", "none")
+        return self.source().group().number(self)
+
+    def _wire_frames(self) -> None:
+        """Among stock processes."""
+        where = describe(self)
+        check_frames(self.s_in)
+        _check_unconnected(self.forward_out, "connect a_out, as the input is s_in")
+        found = destinations(self.a_out)
+        if not found:
+            raise GraphError(where, "a_out", "a target", "none")
+        check_peers(
+            self.reset_in, "reset_out of a scheduler", lambda port: isinstance(port, ResetOut)
+        )
+        if self.delays is None:
+            return
+        told = [port.process for port in sources(self.reset_in)]
+        for population in (port.process for port in found):
+            if not isinstance(population, AsyncPopulation):
+                continue
+            scheduler = population.group().scheduler
+            if not any(scheduler is process for process in told):
+                raise GraphError(
+                    where, "reset_in",
+                    f"reset_out of {describe(scheduler)}, as its resets empty what is under way",
+                    names(sources(self.reset_in)),
+                )
+
+    def source(self) -> AsyncPopulation:
+        """The population behind ``release_in``."""
+        where, found = describe(self), sources(self.release_in)
+        if len(found) != 1 or not isinstance(found[0], ReleaseOut):
             raise GraphError(where, "release_in", "release_out of one AsyncLIF", names(found))
-        population = found[0].process
+        population: Any = found[0].process
         if population.size != self.s_in.size:
             raise GraphError(
                 where, "source", f"a population of {self.s_in.size} neurons",
                 f"{population.size} of {describe(population)}",
             )
-        if not self.targets():
-            raise GraphError(where, "forward_out", "forward_in of an AsyncLIF", "none")
-        return {"source": population.scheduler_of().index(population)}
+        return population
 
-    def targets(self) -> list[AsyncLIF]:
-        """Populations behind ``forward_out``."""
+    def targets(self) -> list[AsyncPopulation]:
+        """The populations behind ``forward_out``."""
         check_peers(
-            self.forward_out, "forward_in of an AsyncLIF", lambda port: port.name == "forward_in"
+            self.forward_out, "forward_in of an AsyncLIF",
+            lambda port: isinstance(port, ForwardIn),
         )
-        return [port.process for port in destinations(self.forward_out)]
+        found = [port.process for port in destinations(self.forward_out)]
+        if len(set(found)) < len(found):
+            raise GraphError(
+                describe(self), "forward_out", "each population once",
+                names(destinations(self.forward_out)),
+            )
+        return found
 
     def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
-        return {self.a_out: [self.s_in], self.synops_out: [self.s_in]}
+        ahead = self.delays is not None and self.delays.all()
+        return {self.a_out: [] if ahead else [self.s_in], self.synops_out: [self.s_in]}
 
 
 def check_weights(where: str, weights: npt.ArrayLike, dimensions: int) -> Ints:
@@ -118,13 +181,6 @@ def check_weights(where: str, weights: npt.ArrayLike, dimensions: int) -> Ints:
     if checked.ndim != dimensions:
         raise GraphError(where, "weight dimensions", dimensions, checked.ndim)
     return checked
-
-
-def check_tuple(where: str, what: str, shape: Any) -> tuple[int, ...]:
-    """Lava's shapes are tuples, also those of one dimension."""
-    if np.ndim(shape) != 1:
-        raise GraphError(where, what, "a tuple, (W, H, C) or (n,)", repr(shape))
-    return tuple(shape)
 
 
 def _check_unconnected(port: AbstractPort, advice: str) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
+from lava_async.proc._delay import DelayLine
 from lava_async.proc._frames import receive_frame
-from lava_async.proc._messages import END, receive
+from lava_async.proc._messages import BEGIN, END, receive
 from lava_async.proc._vars import WEIGHT, Ints, check_vars
 
 _INT32_MAX = (1 << 31) - 1
@@ -22,8 +24,9 @@ _INT32_MAX = (1 << 31) - 1
 class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
     """Passes spikes on as weighted sums, in the time step and forward step they came in.
 
-    ``a_out[t] = weights * s_in[t]`` (stock connections: ``s_in[t - 1]``), or once per
-    forward step for ``release_in`` and ``forward_out``.
+    ``a_out[t] = weights * s_in[t - delay]`` (stock connections: ``s_in[t - 1]``), or once per
+    forward step for ``release_in`` and ``forward_out``. Over a delay, what arrives in a time step
+    is sent at its start.
 
     Bit widths: weights signed 9, currents signed 32.
     """
@@ -34,13 +37,16 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
     a_out: Any = None
     release_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     forward_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    reset_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     synops_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     synops: np.ndarray = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
         self._where: str = proc_params["where"]
-        self._source: int | None = proc_params["source"]
+        self._number: int | None = proc_params["number"]
+        delays = proc_params["delays"]
+        self._axons = None if delays is None else DelayLine(delays)
         self._weights: Any = None  # what `_prepare` has seen of the Var
         self._fan_out = np.zeros(0, np.int64)
         self._max_input = 0
@@ -49,32 +55,65 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
         """Run one time step."""
         if getattr(self, self.WEIGHTS) is not self._weights:  # at first, or after a RefPort
             self._take_over_weights()
-        if self.time_step == 1 and self._source is not None:
-            # Tell the target from which population these currents come.
-            self.forward_out.send(np.full(self.forward_out._shape, self._source, np.int32))
         self.synops[:] = 0
-        if self._source is None:
+        if self._number is None:
             self._pass_frame()
         else:
             self._pass_released()
         self.synops_out.send(self.synops)
 
     def _pass_frame(self) -> None:
+        resets = [channel.recv()[0] for channel in self.reset_in.csp_ports]
+        axons, now = self._axons, self.time_step
+        if axons is None:
+            self._send_frame(self._receive_frame())
+            return
+        if any(resets):
+            axons.clear()
+        if axons.ahead:  # first, as a circle may lead through here
+            self._send_frame(axons.take(now))
+            axons.send(self._receive_frame(), now)
+        else:
+            self._send_frame(axons.exchange(self._receive_frame(), now))
+
+    def _receive_frame(self) -> Ints:
+        """Spike counts (source size,)."""
         frame = receive_frame(
             self.s_in, f"{self._where}: s_in", self.time_step, 0, self._max_input
         )
         spikes = frame.astype(np.int64)
         self.synops += self._fan_out @ spikes
-        current = self._deliver_frame(spikes).reshape(self.a_out._shape[::-1]).T
+        return spikes
+
+    def _send_frame(self, spikes: Ints) -> None:
+        current = self._currents(spikes).reshape(self.a_out._shape[::-1]).T
         self.a_out.send(current.astype(self.a_out._d_type))
 
+    def _currents(self, spikes: Ints) -> Ints:
+        if not spikes.any():
+            return np.zeros(self.forward_out._shape, np.int64)
+        return self._deliver_frame(spikes)
+
     def _pass_released(self) -> None:
+        axons, now = self._axons, self.time_step
+        if now == 1:
+            # Tell the targets from which connection these currents come.
+            self.forward_out.send(np.full(self.forward_out._shape, self._number, np.int32))
+        if axons is not None:
+            self.forward_out.send(self._currents(axons.take(now)).astype(np.int32))
         while True:
             kind, _, (neurons,) = receive(self.release_in.csp_ports[0])
             if kind == END:
                 return
+            if kind == BEGIN:
+                if axons is not None:
+                    axons.clear()
+                continue
             self.synops += self._fan_out[neurons].sum()
-            self.forward_out.send(self._deliver(neurons).astype(np.int32))
+            if axons is not None:
+                neurons = axons.send_late(neurons, now)
+            if len(neurons):
+                self.forward_out.send(self._deliver(neurons).astype(np.int32))
 
     def on_var_update(self) -> None:
         self._take_over_weights()
@@ -85,18 +124,18 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
         self._fan_out, l1 = self._prepare()
         self._max_input = _INT32_MAX // max(1, l1)
 
+    @abc.abstractmethod
     def _prepare(self) -> tuple[Ints, int]:
         """Lay out the weights. Returns the fan-out of each source neuron, and the largest
         sum of absolute weights into one target neuron."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _deliver_frame(self, spikes: Ints) -> Ints:
         """Currents (target size,) of a whole frame of spike counts (source size,)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _deliver(self, neurons: Ints) -> Ints:
         """Currents (target size,) of one spike of each of these neurons."""
-        raise NotImplementedError
 
 
 class FixedPorts:

@@ -20,6 +20,9 @@ _HEADER = 4  # two numbers, length of the list, whether it goes on in the next m
 # What a message of the scheduler, or of a population to its connections, says.
 BEGIN, EVALUATE, RELEASE, END = range(4)
 
+# Second number of a scheduler's BEGIN: that a sample begins, how the time step runs.
+RESET, LAYERED = 1, 2
+
 SPIKES = (_HEADER + CAPACITY,)
 """Port shape for lists of neurons."""
 

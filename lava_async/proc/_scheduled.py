@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from lava_async._semantics import random
-from lava_async._semantics.schedule import Schedule, check_stop_after
+from lava_async._semantics.schedule import Schedule, check_schedule, check_stop_after
 from lava_async.errors import ValidationError
+from lava_async.proc._ports import OutPort
 from lava_async.proc._vars import COUNT, FLAG, CheckedVar
-from lava_async.proc._wiring import OutPort, WiredProcess
+from lava_async.proc._wiring import WiredProcess
 
 
 class ScheduledProcess(WiredProcess):
@@ -53,10 +54,7 @@ class ScheduledProcess(WiredProcess):
         **arguments: Any,
     ) -> None:
         where = type(self).__name__
-        if not isinstance(schedule, Schedule):
-            raise ValidationError(
-                where, "schedule", "LayerSync, Random or Momentum", repr(schedule)
-            )
+        schedule = check_schedule(where, schedule)
         if reset_interval is not None:
             reset_interval = _check_whole(where, "reset_interval", reset_interval, 1)
             reset_offset = _check_whole(where, "reset_offset", reset_offset, 0) % reset_interval

@@ -14,7 +14,7 @@ from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.checks import integers as check_integers
 from lava_async._semantics.graph import NETX_NEVER_FIRES
 from lava_async.errors import ExecutionError, GraphError, ValidationError
-from lava_async.proc._wiring import describe
+from lava_async.proc._ports import describe
 
 Ints = npt.NDArray[np.int64]
 

@@ -6,7 +6,7 @@ complete then, and no runtime has started. That is where ours look at it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -19,6 +19,7 @@ from lava.proc.io.source import RingBuffer
 
 from lava_async._semantics.checks import integers as check_integers
 from lava_async.errors import GraphError
+from lava_async.proc._ports import describe, destinations, sources
 
 _INT32 = np.iinfo(np.int32)
 
@@ -68,53 +69,6 @@ class WiredProcess(AbstractProcess):
         raise NotImplementedError
 
 
-class _NamedPort(AbstractPort):
-    """Refuses what does not fit in our words, where it is asked."""
-
-    def _validate_ports(self, ports: list[AbstractPort], *args: Any, **kwargs: Any) -> None:
-        try:
-            super()._validate_ports(ports, *args, **kwargs)
-        except AssertionError as error:
-            raise GraphError(
-                describe(self.process), self.name, f"a port of shape {self.shape}",
-                f"{names(ports)}: {error}",
-            ) from None
-
-
-class InPort(_NamedPort, LavaInPort):
-    """Lava's, but what `connect_from` does not fit is a `GraphError`."""
-
-
-class OutPort(_NamedPort, LavaOutPort):
-    """Lava's, but what `connect` does not fit is a `GraphError`."""
-
-
-def describe(process: AbstractProcess) -> str:
-    """A process for messages, e.g. ``AsyncLIF 'hidden'``."""
-    return f"{type(process).__name__} {process.name!r}"
-
-
-def names(ports: Iterable[Any]) -> str:
-    return ", ".join(f"{port.name} of {describe(port.process)}" for port in ports) or "none"
-
-
-def sources(port: AbstractPort) -> list[Any]:
-    """Ports of other processes behind an input."""
-    return list(port.get_src_ports())
-
-
-def destinations(port: AbstractPort) -> list[Any]:
-    """Ports of other processes behind an output."""
-    return list(port.get_dst_ports())
-
-
-def check_peers(port: AbstractPort, wanted: str, fits: Callable[[Any], bool]) -> None:
-    """Refuse ports at the other end of connections unless they fit."""
-    wrong = [peer for peer in (*sources(port), *destinations(port)) if not fits(peer)]
-    if wrong:
-        raise GraphError(describe(port.process), port.name, wanted, names(wrong))
-
-
 def _check_source_data(process: AbstractProcess) -> None:
     """Refuse what a stock source of integers would cut to integers and say nothing."""
     ports: list[Any] = process.in_ports.members
@@ -141,8 +95,9 @@ def _check_circles(process: AbstractProcess) -> None:
     except CycleError as error:
         raise GraphError(
             "time step", "processes that wait for each other in a circle",
-            "none, or a stock Dense, Conv or Sparse between them, which sends before it "
-            "receives (within one scheduler: release_out and forward_in)",
+            "none, or between them a connection of ours with a delay for all its sources or a "
+            "stock Dense, Conv or Sparse, which send before they receive (within one scheduler: "
+            "release_out and forward_in)",
             _name_circle(error.args[1][1:]),
         ) from None
 

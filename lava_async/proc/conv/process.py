@@ -15,8 +15,8 @@ from lava_async.proc._vars import WEIGHT, CheckedVar
 
 
 class AsyncConv(AsyncConnection):
-    """A convolution with the arguments and the meaning of stock `Conv`, without its delay:
-    ``a_out[t] = weight * s_in[t]``.
+    """A convolution with the arguments and the meaning of stock `Conv`, but no delay of
+    its own: ``a_out[t] = weight * s_in[t - delay]``.
 
     Weights are signed 9-bit integers, currents signed 32-bit ones.
 
@@ -28,13 +28,15 @@ class AsyncConv(AsyncConnection):
     input_shape : (W, H, C)
     padding, stride, dilation : int or (width, height)
     groups : int
+    delay : int or (source size,) array of int
+        Axonal delay in time steps, 0..62, for all sources or for each; see `AsyncConnection`.
     name : str, optional
 
     Attributes
     ----------
     output_shape : (W, H, C)
     weight : CheckedVar, shape of ``weight``
-    s_in, a_out, release_in, forward_out, synops, synops_out
+    s_in, a_out, release_in, forward_out, reset_in, synops, synops_out
         See `AsyncConnection`.
 
     Raises
@@ -52,6 +54,7 @@ class AsyncConv(AsyncConnection):
         stride: int | Sequence[int] = 1,
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
+        delay: npt.ArrayLike = 0,
         name: str | None = None,
     ) -> None:
         where = name or "AsyncConv"
@@ -73,7 +76,7 @@ class AsyncConv(AsyncConnection):
             raise error.at(where, GraphError) from None
         self.output_shape = target[::-1]
         counts = math.prod(target), math.prod(source)
-        super().__init__(counts, input_shape, self.output_shape, name, conv=conv)
+        super().__init__(counts, input_shape, self.output_shape, delay, name, conv=conv)
         self.weight = CheckedVar(kernel.shape, kernel, WEIGHT)
 
 

@@ -11,7 +11,7 @@ from lava_async.proc._vars import WEIGHT, CheckedVar
 
 
 class AsyncDense(AsyncConnection):
-    """All-to-all synapses: ``a_out[t] = weights * s_in[t]``, without a delay.
+    """All-to-all synapses: ``a_out[t] = weights * s_in[t - delay]``.
 
     Weights are signed 9-bit integers, currents signed 32-bit ones.
 
@@ -21,12 +21,14 @@ class AsyncDense(AsyncConnection):
         In -256..254, neurons in C order of (C, H, W).
     input_shape, output_shape : tuple of int, optional
         Shapes of ``s_in`` and ``a_out``, (W, H, C) or (n,); flat by default.
+    delay : int or (source size,) array of int
+        Axonal delay in time steps, 0..62, for all sources or for each; see `AsyncConnection`.
     name : str, optional
 
     Attributes
     ----------
     weights : CheckedVar, (target size, source size)
-    s_in, a_out, release_in, forward_out, synops, synops_out
+    s_in, a_out, release_in, forward_out, reset_in, synops, synops_out
         See `AsyncConnection`.
 
     Raises
@@ -41,8 +43,9 @@ class AsyncDense(AsyncConnection):
         weights: npt.ArrayLike,
         input_shape: Sequence[int] | None = None,
         output_shape: Sequence[int] | None = None,
+        delay: npt.ArrayLike = 0,
         name: str | None = None,
     ) -> None:
         checked = check_weights(name or "AsyncDense", weights, 2)
-        super().__init__(checked.shape, input_shape, output_shape, name)
+        super().__init__(checked.shape, input_shape, output_shape, delay, name)
         self.weights = CheckedVar(checked.shape, checked, WEIGHT)

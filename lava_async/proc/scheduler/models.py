@@ -14,7 +14,18 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_async.proc._messages import BEGIN, END, EVALUATE, RELEASE, receive, send
+from lava_async._semantics.schedule import LayerSync
+from lava_async.proc._messages import (
+    BEGIN,
+    END,
+    EVALUATE,
+    LAYERED,
+    RELEASE,
+    RESET,
+    receive,
+    send,
+)
+from lava_async.proc._population import Released, Route
 from lava_async.proc._scheduled_models import AbstractPyScheduledModel
 from lava_async.proc._vars import Ints
 from lava_async.proc.scheduler.process import SpikeScheduler
@@ -31,19 +42,19 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
 
     request_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     grant_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    reset_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     synops_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int64)
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
-        self._schedule = proc_params["schedule"]
+        self._of_sample = proc_params["schedule"].of_sample
         self._stop_after: int | None = proc_params["stop_after"]
         self._offsets: Ints = proc_params["offsets"]
-        self._targets: list[list[int]] = proc_params["targets"]
+        self._routes: list[Route] = proc_params["routes"]
         self._order: list[int] = proc_params["order"]
-        self._layered: bool = proc_params["layered"]
         output = proc_params["output"]
         self._output = range(*self._offsets[output : output + 2].tolist())
-        self._sample, self._sample_step = self._first_sample, 0
+        self._begin(self._first_sample)
         self._requests: dict[int, Any] = {}
         self._grants: dict[int, Any] = {}
 
@@ -61,17 +72,25 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
             self._meet()
         sample = self._next_sample()
         if sample is not None:
-            self._sample, self._sample_step = sample, 0
+            self._begin(sample)
         self._fired_at[:] = self._released_at[:] = -1
         self._decided_at = None
-        send(self.grant_out.csp_ports, BEGIN, sample is not None)
-        forward_steps = self._release_by_layer() if self._layered else self._release_until_empty()
+        layered = isinstance(self._schedule, LayerSync)
+        flags = RESET * (sample is not None) | LAYERED * layered
+        send(self.grant_out.csp_ports, BEGIN, flags)
+        self.reset_out.send(np.full(1, sample is not None, np.int32))
+        forward_steps = self._release_by_layer() if layered else self._release_until_empty()
         send(self.grant_out.csp_ports, END)
         self._sample_step += 1
         self._count(
             forward_steps, int(self.synops_in.recv()[0]), int(self._overflows.sum()),
             self._fired_at, self._released_at,
         )  # fmt: skip
+
+    def _begin(self, sample: int) -> None:
+        """A sample begins: its own schedule, and its time steps from 0."""
+        self._sample, self._sample_step = sample, 0
+        self._schedule: Any = self._of_sample(sample)
 
     def _meet(self) -> None:
         """Learn which channels lead to and from which population."""
@@ -132,17 +151,17 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
             return np.sort(pool)
         thresholds = self._thresholds[np.searchsorted(self._offsets, pool, side="right") - 1]
         chosen = self._schedule.select(
-            pool, self._momenta, thresholds, self._sample, self._sample_step, k
+            pool, self._momenta, thresholds, self._fired_at[pool], self._sample,
+            self._sample_step, k,
         )
         self._pool = np.delete(pool, chosen)
         self._momenta = np.delete(self._momenta, chosen)
         return np.sort(pool[chosen])
 
     def _release(self, neurons: Ints) -> list[int]:
-        """Tell those whom it concerns; returns the populations that currents will reach."""
-        cuts = np.searchsorted(neurons, self._offsets).tolist()
-        releasing = [p for p in range(len(self._order)) if cuts[p] < cuts[p + 1]]
-        reached = {t for p in releasing for t in self._targets[p]}
-        concerned = [self._grants[p] for p in sorted(reached.union(releasing))]
+        """Tell those whom it concerns; returns the populations that currents reach at once."""
+        released = Released(neurons, self._offsets)
+        reached = {target for route in released.over(self._routes) for target in route.targets}
+        concerned = [self._grants[p] for p in sorted(reached | released.populations)]
         send(concerned, RELEASE, 0, neurons)
         return sorted(reached)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from lava.magma.core.process.ports.ports import AbstractPort
 
-from lava_async._semantics.graph import components
-from lava_async._semantics.schedule import AsyncSchedule, Momentum, Schedule
-from lava_async.errors import GraphError, ValidationError
+from lava_async._semantics.schedule import Momentum, Schedule
+from lava_async.errors import ValidationError
 from lava_async.proc import _messages
+from lava_async.proc._population import AsyncPopulation, Group
+from lava_async.proc._ports import (
+    GrantOut,
+    RequestIn,
+    ResetOut,
+    SynopsIn,
+    SynopsOut,
+    check_peers,
+    describe,
+)
 from lava_async.proc._scheduled import ScheduledProcess
-from lava_async.proc._wiring import InPort, OutPort, check_peers, describe
-from lava_async.proc.lif.process import AsyncLIF
 
 
 class SpikeScheduler(ScheduledProcess):
@@ -28,8 +34,9 @@ class SpikeScheduler(ScheduledProcess):
     populations : sequence of AsyncLIF
         Neurons are numbered through them, in this order.
     schedule : Schedule
-        ``Momentum(8)`` by default. With `LayerSync`, populations are evaluated one after the
-        other, in topological order.
+        ``Momentum(8)`` by default; may be of your own. With `LayerSync`, populations are
+        evaluated one after the other, in topological order. Of a `Mixture`, each sample runs with
+        the schedule that its index draws.
     output : AsyncLIF, optional
         The population that ``stop_after`` watches; the last one by default.
     stop_after : int, optional
@@ -48,11 +55,14 @@ class SpikeScheduler(ScheduledProcess):
 
     Attributes
     ----------
-    request_in : InPort
-    grant_out : OutPort
+    request_in : RequestIn
+    grant_out : GrantOut
         From and to the populations; connected here.
-    synops_in : InPort, (1,)
+    synops_in : SynopsIn, (1,)
         ``synops_out`` of the connections whose synaptic operations are to be counted.
+    reset_out : ResetOut, (1,)
+        Whether a sample begins, once per time step: to ``reset_in`` of the connections that delay
+        frames on their way to ``a_in``.
     trace, spike_count, forward_steps, synops, overflows, total_forward_steps, total_synops,
     total_overflows, reset
         See `ScheduledProcess`.
@@ -65,10 +75,10 @@ class SpikeScheduler(ScheduledProcess):
 
     def __init__(
         self,
-        populations: Sequence[AsyncLIF],
+        populations: Sequence[AsyncPopulation],
         schedule: Schedule | None = None,
         *,
-        output: AsyncLIF | None = None,
+        output: AsyncPopulation | None = None,
         stop_after: int | None = None,
         reset_interval: int | None = None,
         reset_offset: int = 0,
@@ -91,81 +101,45 @@ class SpikeScheduler(ScheduledProcess):
             output=next(i for i, p in enumerate(populations) if p is output),
             name=name,
         )
-        self._populations = populations
-        self.request_in = InPort(shape=_messages.SPIKES_WITH_MOMENTA)
-        self.grant_out = OutPort(shape=_messages.SPIKES)
-        self.synops_in = InPort(shape=(1,))
+        self._group = Group(self, populations)
+        self.request_in = RequestIn(shape=_messages.SPIKES_WITH_MOMENTA)
+        self.grant_out = GrantOut(shape=_messages.SPIKES)
+        self.synops_in = SynopsIn(shape=(1,))
+        self.reset_out = ResetOut(shape=(1,))
         for population in populations:
             population.request_out.connect(self.request_in)
             self.grant_out.connect(population.grant_in)
-            population._scheduler.append(self)
-
-    def index(self, population: AsyncLIF) -> int:
-        """Place of a population."""
-        return next(i for i, p in enumerate(self._populations) if p is population)
 
     def wiring(self) -> dict[str, Any]:
-        """The graph of the populations, for the models of the scheduler and of them.
-
-        ``offsets`` (P + 1,) numbers of the first neurons, ``targets`` the populations that
-        each one feeds, ``order`` topological, ``layered`` whether it matters.
-        """
         self._check_ports()
-        fed: list[list[int]] = []
-        for population in self._populations:
-            fed.append([])
-            for connection in population.connections():
-                for target in connection.targets():
-                    if target.scheduler_of() is not self:
-                        raise GraphError(
-                            describe(connection), "target",
-                            "a population of the source's scheduler; to another one "
-                            "connect s_out, s_in, a_out and a_in",
-                            describe(target),
-                        )
-                    fed[-1].append(self.index(target))
-        edges = [(s, t) for s, found in enumerate(fed) for t in found]
-        return {
-            "offsets": np.cumsum([0] + [p.size for p in self._populations]),
-            "targets": [sorted(set(found)) for found in fed],
-            "order": [p for component in components(len(fed), edges) for p in component],
-            "layered": not isinstance(self.schedule, AsyncSchedule),
-        }
+        return self._group.wiring()
 
     def _check_ports(self) -> None:
         """Only those whom the constructor connected may request or be granted anything."""
 
         def is_ours(port: Any) -> bool:
-            return any(port.process is population for population in self._populations)
+            return any(port.process is population for population in self._group.populations)
 
         check_peers(self.request_in, "request_out of its populations", is_ours)
         check_peers(self.grant_out, "grant_in of its populations", is_ours)
         check_peers(
-            self.synops_in, "synops_out of connections", lambda port: port.name == "synops_out"
+            self.synops_in, "synops_out of connections", lambda port: isinstance(port, SynopsOut)
         )
 
-    def inputs(self) -> list[AbstractPort]:
-        """What must arrive in a time step before any of its populations can end it."""
-        return [population.a_in for population in self._populations]
-
     def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
-        return {self.trace: [*self.inputs(), self.synops_in]}
+        return {self.trace: [*self._group.inputs(), self.synops_in]}
 
 
-def _check_populations(populations: object) -> list[AsyncLIF]:
+def _check_populations(populations: object) -> list[AsyncPopulation]:
     found = list(populations) if isinstance(populations, Sequence) else []
     what = "populations"
-    if not found or not all(isinstance(p, AsyncLIF) for p in found):
-        got = describe(populations) if isinstance(populations, AsyncLIF) else repr(populations)
+    if not found or not all(isinstance(p, AsyncPopulation) for p in found):
+        single = isinstance(populations, AsyncPopulation)
+        got = describe(populations) if single else repr(populations)
         raise ValidationError("SpikeScheduler", what, "a sequence of one or more AsyncLIF", got)
     for i, population in enumerate(found):
         if any(population is p for p in found[:i]):
             raise ValidationError(
                 "SpikeScheduler", what, "each once", f"{describe(population)} twice"
-            )
-        if population._scheduler:
-            raise GraphError(
-                describe(population), "scheduler", "one",
-                f"a second one besides {describe(population.scheduler_of())}",
             )
     return found

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_matrix, issparse, spmatrix
 
 from lava_async.errors import GraphError, ValidationError
 from lava_async.proc._connection import AsyncConnection, check_weights
+from lava_async.proc._ports import describe
 from lava_async.proc._vars import WEIGHT, CheckedVar
-from lava_async.proc._wiring import describe
 
 
 class AsyncSparse(AsyncConnection):
-    """Synapses given one by one: ``a_out[t] = weights * s_in[t]``, without a delay.
+    """Synapses given one by one: ``a_out[t] = weights * s_in[t - delay]``.
 
     Weights are signed 9-bit integers, currents signed 32-bit ones.
 
@@ -26,13 +27,15 @@ class AsyncSparse(AsyncConnection):
         one of weight 0.
     input_shape, output_shape : tuple of int, optional
         Shapes of ``s_in`` and ``a_out``, (W, H, C) or (n,); flat by default.
+    delay : int or (source size,) array of int
+        Axonal delay in time steps, 0..62, for all sources or for each; see `AsyncConnection`.
     name : str, optional
 
     Attributes
     ----------
     weights : SynapseVar
         Its `get` and `set` give and take matrices as above, with the same synapses.
-    s_in, a_out, release_in, forward_out, synops, synops_out
+    s_in, a_out, release_in, forward_out, reset_in, synops, synops_out
         See `AsyncConnection`.
 
     Raises
@@ -47,6 +50,7 @@ class AsyncSparse(AsyncConnection):
         weights: spmatrix,
         input_shape: Sequence[int] | None = None,
         output_shape: Sequence[int] | None = None,
+        delay: npt.ArrayLike = 0,
         name: str | None = None,
     ) -> None:
         where = name or "AsyncSparse"
@@ -54,7 +58,7 @@ class AsyncSparse(AsyncConnection):
             raise GraphError(where, "weights", "a SciPy sparse matrix", type(weights).__name__)
         matrix = _canonical(weights)
         matrix.data = check_weights(where, matrix.data, 1)
-        super().__init__(matrix.shape, input_shape, output_shape, name, matrix=matrix)
+        super().__init__(matrix.shape, input_shape, output_shape, delay, name, matrix=matrix)
         self.weights = SynapseVar(matrix)
 
 

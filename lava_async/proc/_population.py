@@ -1,0 +1,225 @@
+"""What populations offer to connections and to their scheduler, whatever their neurons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.process.ports.ports import AbstractPort
+
+from lava_async._semantics.graph import components
+from lava_async.errors import GraphError
+from lava_async.proc import _messages
+from lava_async.proc._delay import check_delays
+from lava_async.proc._ports import (
+    ForwardIn,
+    ForwardOut,
+    GrantIn,
+    InPort,
+    OutPort,
+    ReleaseIn,
+    ReleaseOut,
+    RequestOut,
+    check_frames,
+    check_peers,
+    describe,
+    destinations,
+)
+from lava_async.proc._vars import Ints
+from lava_async.proc._wiring import WiredProcess
+
+
+class AsyncPopulation(WiredProcess):
+    """Base of the populations; `AsyncLIF` describes the ports.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (W, H, C) or (n,).
+    where : str
+        For messages.
+    output_delay : int or (size,) array of int
+        Time steps by which ``s_out`` is late, 0..62.
+    name : str, optional
+    arguments
+        For the process model.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        where: str,
+        output_delay: npt.ArrayLike,
+        name: str | None,
+        **arguments: Any,
+    ) -> None:
+        delays = check_delays(where, "output_delay", output_delay, math.prod(shape))
+        super().__init__(name=name, output_delays=delays, **arguments)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+        self.forward_in = ForwardIn(shape=(self.a_in.size,))
+        self.release_out = ReleaseOut(shape=_messages.SPIKES)
+        self.request_out = RequestOut(shape=_messages.SPIKES_WITH_MOMENTA)
+        self.grant_in = GrantIn(shape=_messages.SPIKES)
+        self._group: Group | None = None
+
+    @property
+    def size(self) -> int:
+        return self.a_in.size
+
+    def group(self) -> Group:
+        """The populations that share its scheduler.
+
+        Raises
+        ------
+        GraphError
+            There is no scheduler.
+        """
+        if self._group is None:
+            raise GraphError(
+                describe(self), "scheduler", "one SpikeScheduler with this population", "none"
+            )
+        return self._group
+
+    def wiring(self) -> dict[str, Any]:
+        group = self.group()
+        check_frames(self.a_in)
+        check_peers(
+            self.forward_in, "forward_out of a connection",
+            lambda port: isinstance(port, ForwardOut),
+        )
+        return {"index": group.index(self), **group.wiring()}
+
+    def connections(self) -> list[Any]:
+        """Where its released spikes go: `AsyncConnection` processes.
+
+        Raises
+        ------
+        GraphError
+            Something else, such as a Monitor, listens to messages of forward steps.
+        """
+        check_peers(
+            self.release_out, "release_in of a connection (a Monitor may probe s_out)",
+            lambda port: isinstance(port, ReleaseIn),
+        )
+        scheduler = self.group().scheduler
+        for port in (self.request_out, self.grant_in):
+            check_peers(
+                port, f"{describe(scheduler)} alone", lambda port: port.process is scheduler
+            )
+        return [port.process for port in destinations(self.release_out)]
+
+    def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
+        return {self.s_out: self.group().inputs()}
+
+
+class Route(NamedTuple):
+    """A connection, for the models of all whom it concerns: populations by their index."""
+
+    number: int
+    source: int
+    targets: tuple[int, ...]
+    late: npt.NDArray[np.bool_] | None  # (source size,) whose spikes are delayed; None: nobody's
+
+
+class Released:
+    """The spikes of one forward step, by population.
+
+    Parameters
+    ----------
+    neurons : (n,) int64
+        Ascending.
+    offsets : (P + 1,) int64
+        Numbers of the populations' first neurons.
+
+    Attributes
+    ----------
+    populations : set of int
+        Those that have any.
+    """
+
+    def __init__(self, neurons: Ints, offsets: Ints) -> None:
+        self._neurons = neurons
+        self._offsets = offsets
+        self._cuts = cuts = np.searchsorted(neurons, offsets).tolist()
+        self.populations = {p for p in range(len(cuts) - 1) if cuts[p] < cuts[p + 1]}
+
+    def of(self, population: int) -> Ints:
+        """Its neurons, numbered in the population."""
+        begin, end = self._cuts[population], self._cuts[population + 1]
+        return self._neurons[begin:end] - self._offsets[population]
+
+    def over(self, routes: Iterable[Route]) -> list[Route]:
+        """Those over which one of them arrives at once."""
+        return [
+            route
+            for route in routes
+            if route.source in self.populations
+            and (route.late is None or not route.late[self.of(route.source)].all())
+        ]
+
+
+class Group:
+    """The populations of one scheduler, and the graph that their connections make."""
+
+    def __init__(self, scheduler: WiredProcess, populations: Sequence[AsyncPopulation]) -> None:
+        for population in populations:
+            if population._group is not None:
+                raise GraphError(
+                    describe(population), "scheduler", "one",
+                    f"a second one besides {describe(population._group.scheduler)}",
+                )
+        self.scheduler = scheduler
+        self.populations = tuple(populations)
+        for population in populations:
+            population._group = self
+
+    def index(self, population: AsyncPopulation) -> int:
+        """Place of a population."""
+        return next(i for i, p in enumerate(self.populations) if p is population)
+
+    def number(self, connection: WiredProcess) -> int:
+        """Place of a connection among the routes of `wiring`."""
+        return next(i for i, c in enumerate(self._connections()) if c is connection)
+
+    def inputs(self) -> list[AbstractPort]:
+        """What must arrive in a time step before any population can end it."""
+        return [population.a_in for population in self.populations]
+
+    def wiring(self) -> dict[str, Any]:
+        """The graph, for models.
+
+        ``offsets`` (P + 1,) numbers of the populations' first neurons, ``routes`` the
+        connections, ``order`` in which `LayerSync` evaluates the populations.
+        """
+        routes = [self._route(number, c) for number, c in enumerate(self._connections())]
+        edges = [(route.source, target) for route in routes for target in route.targets]
+        found = components(len(self.populations), edges)
+        return {
+            "offsets": np.cumsum([0] + [p.size for p in self.populations]),
+            "routes": routes,
+            "order": [p for component in found for p in component],
+        }
+
+    def _connections(self) -> list[Any]:
+        return [c for population in self.populations for c in population.connections()]
+
+    def _route(self, number: int, connection: Any) -> Route:
+        targets = connection.targets()
+        for target in targets:
+            if target.group() is not self:
+                raise GraphError(
+                    describe(connection), "target",
+                    "a population of the source's scheduler; to another one "
+                    "connect s_out, s_in, a_out and a_in",
+                    describe(target),
+                )
+        return Route(
+            number,
+            self.index(connection.source()),
+            tuple(self.index(target) for target in targets),
+            None if connection.delays is None else connection.delays > 0,
+        )

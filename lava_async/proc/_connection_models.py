@@ -86,13 +86,8 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
         return spikes
 
     def _send_frame(self, spikes: Ints) -> None:
-        current = self._currents(spikes).reshape(self.a_out._shape[::-1]).T
+        current = self._deliver_frame(spikes).reshape(self.a_out._shape[::-1]).T
         self.a_out.send(current.astype(self.a_out._d_type))
-
-    def _currents(self, spikes: Ints) -> Ints:
-        if not spikes.any():
-            return np.zeros(self.forward_out._shape, np.int64)
-        return self._deliver_frame(spikes)
 
     def _pass_released(self) -> None:
         axons, now = self._axons, self.time_step
@@ -100,7 +95,7 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
             # Tell the targets from which connection these currents come.
             self.forward_out.send(np.full(self.forward_out._shape, self._number, np.int32))
         if axons is not None:
-            self.forward_out.send(self._currents(axons.take(now)).astype(np.int32))
+            self.forward_out.send(self._deliver_frame(axons.take(now)).astype(np.int32))
         while True:
             kind, _, (neurons,) = receive(self.release_in.csp_ports[0])
             if kind == END:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,47 +119,21 @@ class AsyncPopulation(WiredProcess):
 class Route(NamedTuple):
     """A connection, for the models of all whom it concerns: populations by their index."""
 
-    number: int
     source: int
+    first: int  # neuron of the source
     targets: tuple[int, ...]
     late: npt.NDArray[np.bool_] | None  # (source size,) whose spikes are delayed; None: nobody's
 
+    def is_taken_by(self, neurons: Ints, cuts: list[int]) -> bool:
+        """Whether released spikes arrive over it at once.
 
-class Released:
-    """The spikes of one forward step, by population.
-
-    Parameters
-    ----------
-    neurons : (n,) int64
-        Ascending.
-    offsets : (P + 1,) int64
-        Numbers of the populations' first neurons.
-
-    Attributes
-    ----------
-    populations : set of int
-        Those that have any.
-    """
-
-    def __init__(self, neurons: Ints, offsets: Ints) -> None:
-        self._neurons = neurons
-        self._offsets = offsets
-        self._cuts = cuts = np.searchsorted(neurons, offsets).tolist()
-        self.populations = {p for p in range(len(cuts) - 1) if cuts[p] < cuts[p + 1]}
-
-    def of(self, population: int) -> Ints:
-        """Its neurons, numbered in the population."""
-        begin, end = self._cuts[population], self._cuts[population + 1]
-        return self._neurons[begin:end] - self._offsets[population]
-
-    def over(self, routes: Iterable[Route]) -> list[Route]:
-        """Those over which one of them arrives at once."""
-        return [
-            route
-            for route in routes
-            if route.source in self.populations
-            and (route.late is None or not route.late[self.of(route.source)].all())
-        ]
+        neurons : (n,) those released, ascending.
+        cuts : where, among them, those of each population begin.
+        """
+        begin, end = cuts[self.source], cuts[self.source + 1]
+        if self.late is None or begin == end:
+            return begin < end
+        return not self.late[neurons[begin:end] - self.first].all()
 
 
 class Group:
@@ -195,11 +169,12 @@ class Group:
         ``offsets`` (P + 1,) numbers of the populations' first neurons, ``routes`` the
         connections, ``order`` in which `LayerSync` evaluates the populations.
         """
-        routes = [self._route(number, c) for number, c in enumerate(self._connections())]
+        offsets = np.cumsum([0] + [p.size for p in self.populations])
+        routes = [self._route(connection, offsets) for connection in self._connections()]
         edges = [(route.source, target) for route in routes for target in route.targets]
         found = components(len(self.populations), edges)
         return {
-            "offsets": np.cumsum([0] + [p.size for p in self.populations]),
+            "offsets": offsets,
             "routes": routes,
             "order": [p for component in found for p in component],
         }
@@ -207,7 +182,7 @@ class Group:
     def _connections(self) -> list[Any]:
         return [c for population in self.populations for c in population.connections()]
 
-    def _route(self, number: int, connection: Any) -> Route:
+    def _route(self, connection: Any, offsets: Ints) -> Route:
         targets = connection.targets()
         for target in targets:
             if target.group() is not self:
@@ -217,9 +192,10 @@ class Group:
                     "connect s_out, s_in, a_out and a_in",
                     describe(target),
                 )
+        source = self.index(connection.source())
         return Route(
-            number,
-            self.index(connection.source()),
+            source,
+            int(offsets[source]),
             tuple(self.index(target) for target in targets),
             None if connection.delays is None else connection.delays > 0,
         )

@@ -26,7 +26,7 @@ from lava_async.proc._messages import (
     receive,
     send,
 )
-from lava_async.proc._population import Released, Route
+from lava_async.proc._population import Route
 from lava_async.proc._vars import Ints, Range, check_vars
 
 _INT32 = np.iinfo(np.int32)
@@ -57,8 +57,7 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
         self._delays = any(r.source == self._index and r.late is not None for r in self._routes)
         order = proc_params["order"]
         self._later = {p for p in order if order.index(p) >= order.index(self._index)}
-        self._inputs: list[Route] = []
-        self._channels: dict[int, Any] = {}  # of the inputs, by their number
+        self._inputs: list[tuple[Route, Any]] = []
         size = int(self._offsets[self._index + 1] - self._offsets[self._index])
         self._fired = np.zeros(size, bool)  # in this time step, so refractory
         self._overflows = 0
@@ -120,9 +119,9 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
             self.a_in, f"{self._where}: a_in", self.time_step, _INT32.min, _INT32.max
         )
         arriving = frame.astype(np.int64)
-        for route in self._inputs:
+        for route, channel in self._inputs:
             if route.late is not None:
-                current = self._channels[route.number].recv()
+                current = channel.recv()
                 if not reset:  # sent before the reset was known
                     arriving += current
         return arriving
@@ -144,8 +143,7 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
         connection is behind which channel."""
         channel, _, _ = receive(self.grant_in.csp_ports[0])
         send(self.request_out.csp_ports, self._index, channel)
-        self._channels = {int(channel.recv()[0]): channel for channel in self.forward_in.csp_ports}
-        self._inputs = [self._routes[number] for number in self._channels]
+        self._inputs = [(self._routes[int(c.recv()[0])], c) for c in self.forward_in.csp_ports]
 
     def _run_asynchronous(self, arriving: Ints) -> None:
         self._begin(arriving, everyone=False)
@@ -178,12 +176,15 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
 
         Only connections with released spikes that arrive at once send: all others cost nothing.
         """
-        released = Released(neurons, self._offsets)
-        if self._index in released.populations:
-            send(self.release_out.csp_ports, RELEASE, 0, released.of(self._index))
+        cuts = np.searchsorted(neurons, self._offsets).tolist()
+        begin, end = cuts[self._index], cuts[self._index + 1]
+        if begin < end:
+            own = neurons[begin:end] - self._offsets[self._index]
+            send(self.release_out.csp_ports, RELEASE, 0, own)
         return [
-            (route.source, self._channels[route.number].recv())
-            for route in released.over(self._inputs)
+            (route.source, channel.recv())
+            for route, channel in self._inputs
+            if route.is_taken_by(neurons, cuts)
         ]
 
     def _request(self, neurons: Ints, momenta: Ints, threshold: int) -> None:

@@ -25,7 +25,7 @@ from lava_async.proc._messages import (
     receive,
     send,
 )
-from lava_async.proc._population import Released, Route
+from lava_async.proc._population import Route
 from lava_async.proc._scheduled_models import AbstractPyScheduledModel
 from lava_async.proc._vars import Ints
 from lava_async.proc.scheduler.process import SpikeScheduler
@@ -61,7 +61,7 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
         num_neurons = int(self._offsets[-1])
         self._fired_at = np.full(num_neurons, -1)
         self._released_at = np.full(num_neurons, -1)
-        self._thresholds = np.zeros(len(self._order), np.int64)
+        self._thresholds = np.zeros(num_neurons, np.int64)  # of those that have fired
         self._overflows = np.zeros(len(self._order), np.int64)
         self._pool = self._momenta = np.zeros(0, np.int64)
         self._decided_at: int | None = None  # forward steps that ran before an output spike
@@ -78,7 +78,8 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
         layered = isinstance(self._schedule, LayerSync)
         flags = RESET * (sample is not None) | LAYERED * layered
         send(self.grant_out.csp_ports, BEGIN, flags)
-        self.reset_out.send(np.full(1, sample is not None, np.int32))
+        if self.reset_out.csp_ports:
+            self.reset_out.send(np.full(1, sample is not None, np.int32))
         forward_steps = self._release_by_layer() if layered else self._release_until_empty()
         send(self.grant_out.csp_ports, END)
         self._sample_step += 1
@@ -133,11 +134,12 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
     def _hear(self, populations: Any, k: int) -> None:
         """Add to the pool what these populations have fired after k forward steps."""
         for p in populations:
-            self._thresholds[p], self._overflows[p], (fired, momenta) = receive(self._requests[p])
+            threshold, self._overflows[p], (fired, momenta) = receive(self._requests[p])
             if not len(fired):
                 continue
             fired = fired + self._offsets[p]
             self._fired_at[fired] = k
+            self._thresholds[fired] = threshold
             if self._decided_at is None and fired[0] in self._output:
                 self._decided_at = k
             self._pool = np.concatenate([self._pool, fired])
@@ -149,19 +151,21 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
         if len(pool) <= self._schedule.group_size:
             self._pool = self._momenta = pool[:0]
             return np.sort(pool)
-        thresholds = self._thresholds[np.searchsorted(self._offsets, pool, side="right") - 1]
         chosen = self._schedule.select(
-            pool, self._momenta, thresholds, self._fired_at[pool], self._sample,
+            pool, self._momenta, self._thresholds[pool], self._fired_at[pool], self._sample,
             self._sample_step, k,
-        )
-        self._pool = np.delete(pool, chosen)
-        self._momenta = np.delete(self._momenta, chosen)
+        )  # fmt: skip
+        waits = np.ones(len(pool), bool)
+        waits[chosen] = False
+        self._pool, self._momenta = pool[waits], self._momenta[waits]
         return np.sort(pool[chosen])
 
     def _release(self, neurons: Ints) -> list[int]:
         """Tell those whom it concerns; returns the populations that currents reach at once."""
-        released = Released(neurons, self._offsets)
-        reached = {target for route in released.over(self._routes) for target in route.targets}
-        concerned = [self._grants[p] for p in sorted(reached | released.populations)]
+        cuts = np.searchsorted(neurons, self._offsets).tolist()
+        releasing = [p for p in range(len(self._order)) if cuts[p] < cuts[p + 1]]
+        taken = [route.targets for route in self._routes if route.is_taken_by(neurons, cuts)]
+        reached = set().union(*taken)
+        concerned = [self._grants[p] for p in sorted(reached.union(releasing))]
         send(concerned, RELEASE, 0, neurons)
         return sorted(reached)

@@ -73,8 +73,8 @@ def verify(
     graph: Graph,
     x: npt.ArrayLike,
     schedule: Schedule | None = None,
-    *,
     backends: Sequence[str] | None = None,
+    *,
     stop_after: int | None = None,
     progress: Callable[[str, int], object] | None = None,
 ) -> Difference | None:
@@ -101,11 +101,14 @@ def verify(
         Unknown or fewer than two backends, or anything that `simulate` refuses.
     """
     given = BACKENDS if backends is None else backends
-    names = list(dict.fromkeys(given))
-    if len(names) < 2 or not set(names) <= set(BACKENDS):
+    is_known = isinstance(given, Sequence) and all(name in BACKENDS for name in given)
+    names = list(dict.fromkeys(given)) if is_known else []
+    if len(names) < 2:
         raise ValidationError(
-            "verify", "backends", f"two or more of {', '.join(BACKENDS)}", ", ".join(given)
+            "verify", "backends", f"two or more of {', '.join(BACKENDS)}", repr(backends)
         )
+    if progress is not None and not callable(progress):
+        raise ValidationError("verify", "progress", "None or a callable", repr(progress))
     right: Record | None = None
     for name in names:
         record = simulate(

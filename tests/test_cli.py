@@ -391,9 +391,17 @@ def test_verify_shows_its_progress_over_samples_and_backends(folder, capsys, mon
     assert out.startswith("equal") and last.startswith("schedule: ")
 
 
-def test_verify_refuses_one_backend(traced):
-    with pytest.raises(ValidationError, match="two or more of"):
-        verify(traced[0], np.load("input.npy"), backends=("kernel", "kernel"))
+@pytest.mark.parametrize(
+    "backends", [("kernel", "kernel"), [], "kernel", 3, ["kernel", 3], ["kernel", "gpu"]]
+)
+def test_verify_refuses_anything_but_two_backends(backends, traced):
+    with pytest.raises(ValidationError, match="verify: backends: expected two or more of"):
+        verify(traced[0], np.load("input.npy"), backends=backends)
+
+
+def test_verify_refuses_what_cannot_be_told_of_its_progress(traced):
+    with pytest.raises(ValidationError, match="verify: progress: expected None or a callable"):
+        verify(traced[0], np.load("input.npy"), progress=3)
 
 
 def test_verify_command_fails_on_a_difference(traced, capsys, monkeypatch):

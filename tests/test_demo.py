@@ -134,6 +134,17 @@ def test_evaluate_refuses_a_network_of_another_shape(capsys, tmp_path):
     assert "outputs: expected at least 10" in refused(capsys, "evaluate", "few.net")
 
 
+def test_evaluate_refuses_a_network_that_is_read_out_as_voltages(capsys, tmp_path):
+    from net_files import dense, neuron, write_net
+
+    hidden = dense(np.ones((20, 2312)), neuron())
+    write_net(tmp_path / "voltages.net", [hidden, dense(np.ones((10, 20)))])  # no neurons last
+    for options in ([], ["--json"], ["--backend", "reference", "--schedule", "layer"]):
+        line = refused(capsys, "evaluate", "voltages.net", *options)
+        assert "voltages.net: output population: threshold: expected one that can fire" in line
+        assert "decide by voltages" in line
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

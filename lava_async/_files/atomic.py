@@ -30,7 +30,42 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     OSError
         The disk is full or failed; names ``path``.
     """
-    target = Path(path)
+    try:
+        with atomic_paths(path) as (temporary,):
+            yield temporary
+    except OSError as error:
+        is_of_another = error.filename is not None and not is_temporary(Path(error.filename))
+        if error.errno is None or is_of_another:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+@contextlib.contextmanager
+def atomic_paths(*paths: str | os.PathLike[str]) -> Iterator[tuple[Path, ...]]:
+    """As `atomic_path`, for files that belong together.
+
+    None becomes what it is to be before all are safely on the disk; then they do, in this order.
+    """
+    targets = [Path(path) for path in paths]
+    for target in targets:
+        _check_target(target)
+    # The suffix stays last: np.savez and matplotlib choose by it.
+    temporaries = tuple(
+        target.with_name(f".{target.stem[:32]}.{secrets.token_hex(4)}{target.suffix}")
+        for target in targets
+    )
+    try:
+        yield temporaries
+        for temporary in temporaries:
+            _flush(temporary)
+        for temporary, target in zip(temporaries, targets, strict=True):
+            os.replace(temporary, target)
+    finally:
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
+
+
+def _check_target(target: Path) -> None:
     folder = target.parent
     if not folder.is_dir():
         raise ValidationError(str(target), "folder", "an existing folder", folder)
@@ -38,20 +73,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise ValidationError(str(target), "folder", "a writable folder", folder)
     if target.is_dir():
         raise ValidationError(str(target), "path", "a file", "a folder")
-    # The suffix stays last: np.savez and matplotlib choose by it.
-    name = f".{target.stem[:32]}.{secrets.token_hex(4)}{target.suffix}"
-    temporary = target.with_name(name)
-    try:
-        yield temporary
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())  # network file systems tell of a full disk only now
-        os.replace(temporary, target)
-    except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary)):
-            raise
-        raise OSError(error.errno, error.strerror, str(target)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Network file systems tell of a full disk only when they have to."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
@@ -69,5 +96,5 @@ def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a file was to become another one when its process was killed."""
-    return _TEMPORARY.fullmatch(path.name) is not None and path.is_file()
+    """Whether a file by this name was to become another one, before an error or a kill."""
+    return _TEMPORARY.fullmatch(path.name) is not None

@@ -29,7 +29,7 @@ def results_folder(path: Path, resume: bool = False) -> Iterator[None]:
     if resume and not path.exists():
         raise ValidationError(where, "folder to resume", "an existing folder", "none")
     existed = path.exists()
-    unfinished = [file for file in path.iterdir() if is_temporary(file)] if existed else []
+    unfinished = [p for p in path.iterdir() if is_temporary(p) and p.is_file()] if existed else []
     if existed and not resume and len(list(path.iterdir())) > len(unfinished):
         raise ValidationError(
             where, "folder", "a new or empty folder", "one with files; left as it is"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 
 from lava_async import metrics
-from lava_async._files.atomic import atomic_path
+from lava_async._files.atomic import atomic_paths
 from lava_async._semantics import random
 from lava_async._semantics import schedule as schedules
 from lava_async._semantics.schedule import Schedule
@@ -135,22 +134,19 @@ class Training:
                 "optimizer": self.optimizer.state_dict(),
             }
         )
+        # The checkpoint takes its place first, as the others can be made from it again, and the
+        # metrics last, as a sign that all are there.
+        names = (CHECKPOINT, NETWORK, METRICS)
         try:
-            with contextlib.ExitStack() as files:
-                # They take their places in reverse order: the checkpoint first, which the
-                # others can be made from again, and the metrics as a sign that all are there.
-                metrics_path, network_path, checkpoint_path = (
-                    files.enter_context(atomic_path(folder / name))
-                    for name in (METRICS, NETWORK, CHECKPOINT)
-                )
-                checkpoint_path.write_bytes(content)
-                self.network.export_hdf5(network_path)
-                metrics_path.write_text(self._metrics())
+            with atomic_paths(*(folder / name for name in names)) as paths:
+                paths[0].write_bytes(content)
+                self.network.export_hdf5(paths[1])
+                paths[2].write_text(self._metrics())
         except OSError as error:
             has_checkpoint = (folder / CHECKPOINT).is_file()
             stands = "the last complete one stands, --resume goes on from it"
             raise ExecutionError(
-                error.filename or folder,
+                folder,
                 f"checkpoint of epoch {self.epoch}",
                 f"a disk that takes it; {stands if has_checkpoint else 'nothing is left behind'}",
                 error.strerror or error,

@@ -141,7 +141,7 @@ class Training:
             with atomic_paths(*(folder / name for name in names)) as paths:
                 paths[0].write_bytes(content)
                 self.network.export_hdf5(paths[1])
-                paths[2].write_text(self._metrics())
+                paths[2].write_bytes(self._metrics())
         except OSError as error:
             has_checkpoint = (folder / CHECKPOINT).is_file()
             stands = "the last complete one stands, --resume goes on from it"
@@ -152,14 +152,15 @@ class Training:
                 error.strerror or error,
             ) from error
 
-    def _metrics(self) -> str:
-        return json.dumps({**self.settings.to_dict(), "epochs": self.history}, indent=2) + "\n"
+    def _metrics(self) -> bytes:
+        document = {**self.settings.to_dict(), "epochs": self.history}
+        return (json.dumps(document, indent=2) + "\n").encode()
 
     def _is_saved(self, folder: Path) -> bool:
-        """Whether a break came between the files of the last `save`."""
+        """Whether the last `save` came to its end: a kill may have left files of two epochs."""
         written = folder / METRICS
         is_complete = written.is_file() and (folder / NETWORK).is_file()
-        return is_complete and written.read_bytes() == self._metrics().encode()
+        return is_complete and written.read_bytes() == self._metrics()
 
     @classmethod
     def resume(cls, folder: Path) -> Training:

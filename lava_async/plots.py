@@ -6,6 +6,7 @@ global state: it works without a display, in a notebook it shows itself, `save` 
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -192,6 +193,8 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     ------
     ValidationError
         If the format is unknown or the folder cannot be written to.
+    OSError
+        The disk is full or failed; names ``path``.
     """
     suffix = os.path.splitext(path)[1].removeprefix(".").lower()
     formats = figure.canvas.get_supported_filetypes()
@@ -199,8 +202,11 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         raise ValidationError(
             str(path), "format", f"one of {', '.join(sorted(formats))}", repr(suffix)
         )
+    # In memory: where the disk is full, some of Matplotlib's formats fail in their own ways.
+    content = io.BytesIO()
+    figure.savefig(content, format=suffix, dpi=200)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=200)
+        temporary.write_bytes(content.getbuffer())
 
 
 def _figure(size: tuple[float, float], title: str) -> tuple[Figure, Axes]:

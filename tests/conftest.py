@@ -4,6 +4,7 @@ Otherwise each worker of a fresh clone would compile them within some test's tim
 """
 
 import numpy as np
+import pytest
 
 import lava_async as la
 
@@ -19,3 +20,22 @@ def pytest_configure(config):
     for top in (1, 1000):  # events as bytes and as 32-bit numbers
         la.simulate(graph, np.full((1, 1, 1), top))
     Stepper(graph, la.Momentum()).step(np.ones(1, np.int64))
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """A few samples of each split."""
+    from lava_async.study import data
+
+    splits = [data.load_split("digits", train) for train in (True, False)]
+    return [(x[:48], labels[:48]) for x, labels in splits]
+
+
+@pytest.fixture
+def few_digits(digits, monkeypatch, tmp_path):
+    """Commands see a few digits only, and an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    for module in ("study.training", "study.comparison", "_cli.evaluate"):
+        monkeypatch.setattr(
+            f"lava_async.{module}.load_split", lambda data, train: digits[not train]
+        )

@@ -12,61 +12,9 @@ import torch
 import lava_async as la
 from lava_async._cli import main
 from lava_async._files.hdf5 import load
-from lava_async.study import data
+from training_folders import TRAINED, assert_same, contents, refused, run
 
-pytestmark = pytest.mark.timeout(240)
-
-TRAINED = ("metrics.json", "network.net", "network.pt")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    """A few samples of each split."""
-    splits = [data.load_split("digits", train) for train in (True, False)]
-    return [(x[:48], labels[:48]) for x, labels in splits]
-
-
-@pytest.fixture(autouse=True)
-def few_digits(digits, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    for module in ("study.training", "study.comparison", "_cli.evaluate"):
-        monkeypatch.setattr(
-            f"lava_async.{module}.load_split", lambda data, train: digits[not train]
-        )
-
-
-def run(capsys, *args) -> str:
-    """stdout of a command that succeeds."""
-    assert main(list(args)) == 0, capsys.readouterr().err
-    return capsys.readouterr().out
-
-
-def refused(capsys, *args) -> str:
-    """The one line of a command that is refused."""
-    assert main(list(args)) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    return err
-
-
-def contents(folder):
-    return {p.name: p.read_bytes() for p in folder.iterdir()}
-
-
-def assert_same(a, b, where=""):
-    """Equal to the last bit, however nested."""
-    if isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            assert_same(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, (list, tuple)):
-        assert len(a) == len(b), where
-        for i, (left, right) in enumerate(zip(a, b, strict=True)):
-            assert_same(left, right, f"{where}/{i}")
-    elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    else:
-        assert a == b, where
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("few_digits")]
 
 
 # ---------------------------------------------------------------- train
@@ -172,34 +120,6 @@ def test_bad_training_is_refused(options, says, capsys, tmp_path):
     assert says in refused(capsys, "train", *options)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "full"]
     assert contents(tmp_path / "full") == {"notes.txt": b"precious"}
-
-
-def test_damaged_checkpoint_is_refused(capsys, tmp_path):
-    run(capsys, "train", "--out", "out", "--epochs", "1")
-    good = contents(tmp_path / "out")
-    checkpoint = torch.load(tmp_path / "out/network.pt")
-    damaged = {
-        "empty": b"",
-        "text": b"no checkpoint",
-        "truncated": good["network.pt"][: len(good["network.pt"]) // 2],
-        "not ours": {"weight": torch.ones(3)},
-        "a list": [1, 2],
-        "later version": {**checkpoint, "format_version": 2},
-        "no optimizer": {k: v for k, v in checkpoint.items() if k != "optimizer"},
-        "other network": {**checkpoint, "network": {"weight": torch.ones(3)}},
-        "schedule": {
-            **checkpoint, "settings": {**checkpoint["settings"], "schedule": {"scheduler": "x"}}
-        },
-    }
-    for kind, content in damaged.items():
-        if isinstance(content, bytes):
-            (tmp_path / "out/network.pt").write_bytes(content)
-        else:
-            torch.save(content, tmp_path / "out/network.pt")
-        before = contents(tmp_path / "out")
-        line = refused(capsys, "train", "--out", "out", "--epochs", "2", "--resume")
-        assert "network.pt: " in line and "expected" in line, kind
-        assert contents(tmp_path / "out") == before, kind
 
 
 def test_resume_refuses_other_settings_and_knows_the_end(capsys, tmp_path):

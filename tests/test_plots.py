@@ -148,7 +148,7 @@ class TestSave:
         figure = plots.accuracy_figure({"a": ([0], [0])})
 
         def half_written(target, **_):
-            target.write_bytes(b"half")
+            target.write(b"half")
             raise OSError("disk full")
 
         monkeypatch.setattr(figure, "savefig", half_written)

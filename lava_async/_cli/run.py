@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,8 +53,11 @@ def run(
     x = read_input(input_file, graph)
     chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
     record = simulate_with_bar(graph, x, chosen, backend=backend, stop_after=stop_after)
-    with atomic_path(out) as path, path.open("wb") as file:
-        np.savez_compressed(file, **{name: getattr(record, name) for name in ARRAYS})
+    # In memory: where the disk is full, NumPy's archive would complain again as it is collected.
+    content = io.BytesIO()
+    np.savez_compressed(content, **{name: getattr(record, name) for name in ARRAYS})
+    with atomic_path(out) as path:
+        path.write_bytes(content.getbuffer())
     note(f"schedule: {source}")
     summary = _summarise(record)
     if json:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
+
 from lava_async.errors import ValidationError
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}(\.\w+)?")
 
 
 @contextlib.contextmanager
@@ -21,8 +27,45 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     ------
     ValidationError
         The folder does not exist or is not writable, or ``path`` is a folder itself.
+    OSError
+        The disk is full or failed; names ``path``.
     """
-    target = Path(path)
+    try:
+        with atomic_paths(path) as (temporary,):
+            yield temporary
+    except OSError as error:
+        is_of_another = error.filename is not None and not is_temporary(Path(error.filename))
+        if error.errno is None or is_of_another:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+@contextlib.contextmanager
+def atomic_paths(*paths: str | os.PathLike[str]) -> Iterator[tuple[Path, ...]]:
+    """As `atomic_path`, for files that belong together.
+
+    None becomes what it is to be before all are safely on the disk; then they do, in this order.
+    """
+    targets = [Path(path) for path in paths]
+    for target in targets:
+        _check_target(target)
+    # The suffix stays last: np.savez and matplotlib choose by it.
+    temporaries = tuple(
+        target.with_name(f".{target.stem[:32]}.{secrets.token_hex(4)}{target.suffix}")
+        for target in targets
+    )
+    try:
+        yield temporaries
+        for temporary in temporaries:
+            _flush(temporary)
+        for temporary, target in zip(temporaries, targets, strict=True):
+            os.replace(temporary, target)
+    finally:
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
+
+
+def _check_target(target: Path) -> None:
     folder = target.parent
     if not folder.is_dir():
         raise ValidationError(str(target), "folder", "an existing folder", folder)
@@ -30,11 +73,28 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise ValidationError(str(target), "folder", "a writable folder", folder)
     if target.is_dir():
         raise ValidationError(str(target), "path", "a file", "a folder")
-    # The suffix stays last: np.savez and matplotlib choose by it.
-    name = f".{target.stem[:32]}.{secrets.token_hex(4)}{target.suffix}"
-    temporary = target.with_name(name)
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Network file systems tell of a full disk only when they have to."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """A new HDF5 file, built in memory and then written as a whole, as by `atomic_path`.
+
+    HDF5 itself does not survive a full disk: it raises wherever it happens to write, once more
+    when its objects are thrown away, and crashes the process in the end.
+    """
+    content = io.BytesIO()
+    with atomic_path(path) as temporary:
+        with h5py.File(content, "w") as file:
+            yield file
+        temporary.write_bytes(content.getbuffer())
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file by this name was to become another one, before an error or a kill."""
+    return _TEMPORARY.fullmatch(path.name) is not None

@@ -5,10 +5,11 @@ walked tap by tap, and only neurons that received a current are evaluated. Once 
 step every neuron decays. Samples run in parallel threads (the kernels release the GIL);
 each has its own state, so thread count and batch composition cannot matter.
 
-From the bottom up: `_compiler` compiles; `_layout` holds the network and one sample's state
-as flat arrays, which `_lowering` fills, and `_events` its input; `connections` has what is
-peculiar to each kind of them; `_delivery`, `_pool` and `_neurons` work on them in
-place, one concern each; `_steps` makes time steps of these; `_entry` is what is cached on disk.
+From the bottom up: `_compiler` compiles, `_cache` keeps compiled code; `_layout` holds the network
+and one sample's state as flat arrays, which `_lowering` fills, and `_events` its input;
+`connections` has what is peculiar to each kind of them; `_delivery`, `_pool` and `_neurons` work on
+them in place, one concern each; `_steps` makes time steps of these; `_entry` is what is kept on
+disk.
 On top, in Python, stand `batch` and `stepper` (one time step at a time, for Lava).
 
 What runs per neuron or per synapse takes the arrays it touches one by one: handing over a

@@ -1,7 +1,4 @@
-"""The entry points: what Python calls, compiled once and kept on disk.
-
-Numba keeps it beside this file, or in the user's cache folder where that is read-only.
-"""
+"""The entry points: what Python calls, compiled once and kept on disk."""
 
 from __future__ import annotations
 
@@ -10,17 +7,33 @@ import inspect
 from collections.abc import Iterable
 from pathlib import Path
 
-import numba
-
-from lava_async._kernel._compiler import borrow, jit
+from lava_async._kernel._cache import cached
+from lava_async._kernel._compiler import borrow
 from lava_async._kernel._events import find_events
 from lava_async._kernel._layout import FIRED, FORWARD_STEPS, OVERFLOWS, RELEASED, SYNOPS
 from lava_async._kernel._steps import any_step
 from lava_async._semantics import dynamics, random
 
 
-@jit
-def _any_samples(
+def digest(files: Iterable[Path]) -> str:
+    """SHA-256 of what all files hold, in this order."""
+    contents = hashlib.sha256()
+    for file in files:
+        contents.update(file.read_bytes())
+    return contents.hexdigest()
+
+
+# Every module that compiled code takes a function or a constant from. Their digest alone tells
+# whether code on disk is still valid, so nothing that is compiled elsewhere is kept.
+SOURCES = (
+    *sorted(Path(__file__).parent.rglob("*.py")),
+    *(Path(inspect.getfile(module)) for module in (dynamics, random)),
+)
+on_disk = cached(digest(SOURCES))
+
+
+@on_disk
+def run_samples(
     net, plan, s, e, words, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
     released_at,
 ):  # fmt: skip
@@ -53,44 +66,7 @@ def _any_samples(
                     released_at[b, s.released[i], t] = s.released_at[i]
 
 
-def digest(files: Iterable[Path]) -> str:
-    """SHA-256 of what all files hold, in this order."""
-    contents = hashlib.sha256()
-    for file in files:
-        contents.update(file.read_bytes())
-    return contents.hexdigest()
-
-
-def _entry_points(sources: str):
-    """Numba's cache notices changes of this file only, yet nearly all code stands in others.
-
-    What a function closes over is part of its key in the cache, so ``sources``, a digest of
-    all of them, voids it. That is also why nothing else in the package is cached.
-    """
-
-    @numba.njit(cache=True, nogil=True)
-    def run_samples(
-        net, plan, s, e, words, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
-        released_at,
-    ):  # fmt: skip
-        if sources != "":
-            _any_samples(
-                net, plan, s, e, words, frames, sample_ids, low, high, spikes, numbers, trace,
-                fired_at, released_at,
-            )  # fmt: skip
-
-    @numba.njit(cache=True, nogil=True)
-    def run_step(net, plan, s, index, times, sample, time_step):
-        if sources != "":
-            any_step(borrow(net), plan, borrow(s), index, times, 0, len(index), sample, time_step)
-
-    return run_samples, run_step
-
-
-# Every module that compiled code takes a function or a constant from.
-SOURCES = (
-    *sorted(Path(__file__).parent.rglob("*.py")),
-    *(Path(inspect.getfile(module)) for module in (dynamics, random)),
-)
-
-run_samples, run_step = _entry_points(digest(SOURCES))
+@on_disk
+def run_step(net, plan, s, index, times, sample, time_step):
+    """Run one time step of one sample; see `stepper.Stepper.step` for the arrays."""
+    any_step(borrow(net), plan, borrow(s), index, times, 0, len(index), sample, time_step)

@@ -13,7 +13,7 @@ import torch
 from lava.lib.dl.slayer.block import cuba
 
 from lava_async._files import hdf5
-from lava_async._files.atomic import atomic_path
+from lava_async._files.atomic import atomic_hdf5
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.connections import Connection, Conv, Dense, OneToOne
 from lava_async._semantics.graph import Graph, Population
@@ -31,7 +31,7 @@ def write(
     input_shape: tuple[int, ...],
 ) -> None:
     """The blocks' own export, plus the schedule and the shape of the input."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file, torch.no_grad():
+    with atomic_hdf5(path) as file, torch.no_grad():
         groups = file.create_group("layer")
         for index, layer in enumerate(layers):
             with layer.exportable():

@@ -12,17 +12,17 @@ from typing import Any
 import torch
 
 from lava_async import metrics
-from lava_async._files.atomic import atomic_path
+from lava_async._files.atomic import atomic_paths
 from lava_async._semantics import random
 from lava_async._semantics import schedule as schedules
 from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import simulate
-from lava_async.errors import FileFormatError
-from lava_async.study import recipe
+from lava_async.datasets import registry
+from lava_async.errors import ExecutionError, FileFormatError, ValidationError
+from lava_async.study import checkpoint, recipe
 from lava_async.study.data import fit_to, load_split
 
 CHECKPOINT, NETWORK, METRICS = "network.pt", "network.net", "metrics.json"
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Settings:
     seed: int
 
     def __post_init__(self) -> None:
+        if self.data not in registry.NAMES:
+            known = f"one of {', '.join(registry.NAMES)}"
+            raise ValidationError("training", "data", known, repr(self.data))
         random.check_seed("training", self.seed)
 
     @property
@@ -48,6 +51,13 @@ class Settings:
             "schedule": self.schedule.to_dict(),
             "seed": self.seed,
         }
+
+    @classmethod
+    def from_dict(cls, description: dict[str, Any]) -> Settings:
+        """The settings that `to_dict` described."""
+        _check_fields("settings", description, {"data": str, "schedule": dict, "seed": int})
+        schedule = schedules.from_dict(description["schedule"])
+        return cls(description["data"], schedule, description["seed"])
 
 
 @dataclass
@@ -83,7 +93,14 @@ class Training:
         """Train until ``epochs`` are done, with a checkpoint in ``folder`` after each.
 
         ``on_epoch`` is called after each with what it reached, for a progress bar.
+
+        Raises
+        ------
+        ExecutionError
+            As `save` does.
         """
+        if self.history and not self._is_saved(folder):
+            self.save(folder)
         if self.epoch >= epochs:
             return
         data = self.settings.data
@@ -102,20 +119,48 @@ class Training:
             on_epoch(f"{self.settings.method}: {describe(self.history[-1])}")
 
     def save(self, folder: Path) -> None:
-        """Write checkpoint, network and metrics; the checkpoint last, as it counts."""
-        with atomic_path(folder / METRICS) as path:
-            document = {**self.settings.to_dict(), "epochs": self.history}
-            path.write_text(json.dumps(document, indent=2) + "\n")
-        self.network.export_hdf5(folder / NETWORK)
-        checkpoint = {
-            "format_version": FORMAT_VERSION,
-            "settings": self.settings.to_dict(),
-            "history": self.history,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        with atomic_path(folder / CHECKPOINT) as path:
-            torch.save(checkpoint, path)
+        """Write checkpoint, network and metrics: all of them, or none if one cannot be written.
+
+        Raises
+        ------
+        ExecutionError
+            The disk is full or failed. What was in the folder is still there.
+        """
+        content = checkpoint.dump(
+            {
+                "settings": self.settings.to_dict(),
+                "history": self.history,
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            }
+        )
+        # The checkpoint takes its place first, as the others can be made from it again, and the
+        # metrics last, as a sign that all are there.
+        names = (CHECKPOINT, NETWORK, METRICS)
+        try:
+            with atomic_paths(*(folder / name for name in names)) as paths:
+                paths[0].write_bytes(content)
+                self.network.export_hdf5(paths[1])
+                paths[2].write_bytes(self._metrics())
+        except OSError as error:
+            has_checkpoint = (folder / CHECKPOINT).is_file()
+            stands = "the last complete one stands, --resume goes on from it"
+            raise ExecutionError(
+                folder,
+                f"checkpoint of epoch {self.epoch}",
+                f"a disk that takes it; {stands if has_checkpoint else 'nothing is left behind'}",
+                error.strerror or error,
+            ) from error
+
+    def _metrics(self) -> bytes:
+        document = {**self.settings.to_dict(), "epochs": self.history}
+        return (json.dumps(document, indent=2) + "\n").encode()
+
+    def _is_saved(self, folder: Path) -> bool:
+        """Whether the last `save` came to its end: a kill may have left files of two epochs."""
+        written = folder / METRICS
+        is_complete = written.is_file() and (folder / NETWORK).is_file()
+        return is_complete and written.read_bytes() == self._metrics()
 
     @classmethod
     def resume(cls, folder: Path) -> Training:
@@ -127,36 +172,39 @@ class Training:
             There is no checkpoint, or it is damaged, foreign or of a later version.
         """
         path = folder / CHECKPOINT
-        where = str(path)
-        if not path.is_file():
-            raise FileFormatError(where, "checkpoint", "a file", "none")
+        content = checkpoint.read(path)
         try:
-            # Only plain data: a foreign checkpoint must not run code.
-            checkpoint = torch.load(path, weights_only=True)
-            version = checkpoint["format_version"]
-        except Exception as error:  # whatever unpickling damaged bytes may raise
-            raise FileFormatError(
-                where, "checkpoint", "one that train wrote", type(error).__name__
-            ) from error
-        if version != FORMAT_VERSION:
-            raise FileFormatError(where, "format_version", FORMAT_VERSION, version)
-        try:
-            settings = checkpoint["settings"]
-            training = cls(
-                Settings(
-                    data=settings["data"],
-                    schedule=schedules.from_dict(settings["schedule"], where),
-                    seed=settings["seed"],
-                )
-            )
-            training.network.load_state_dict(checkpoint["network"])
-            training.optimizer.load_state_dict(checkpoint["optimizer"])
-            training.history = list(checkpoint["history"])
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise FileFormatError(
-                where, "checkpoint", "one of this network", _brief(error)
-            ) from error
+            _check_fields("checkpoint", content, _CONTENT)
+            training = cls(Settings.from_dict(content["settings"]))
+            training._restore(content)
+        except ValidationError as error:
+            raise error.at(f"{path}: {error.where}", FileFormatError) from error
         return training
+
+    def _restore(self, content: dict[str, Any]) -> None:
+        self.history = content["history"]
+        numbers = [isinstance(entry, dict) and entry.get("epoch") for entry in self.history]
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise ValidationError("history", "epochs", "those from 1 on", numbers)
+        wanted = "that of the recipe's network"
+        try:
+            self.network.load_state_dict(content["network"])
+        except RuntimeError as error:  # other names, or other shapes
+            raise ValidationError("network", "state", wanted, _brief(error)) from error
+        try:
+            self.optimizer.load_state_dict(content["optimizer"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # of torch alone
+            raise ValidationError("optimizer", "state", wanted, _brief(error)) from error
+
+
+_CONTENT = {"settings": dict, "history": list, "network": dict, "optimizer": dict}
+
+
+def _check_fields(where: str, fields: dict[str, Any], kinds: dict[str, type]) -> None:
+    for name, kind in kinds.items():
+        if not isinstance(fields.get(name), kind):
+            got = type(fields[name]).__name__ if name in fields else "nothing"
+            raise ValidationError(where, name, f"a {kind.__name__}", got)
 
 
 def describe(epoch: dict[str, Any]) -> str:

@@ -1,0 +1,146 @@
+"""Compiled code kept on disk, wherever there is a place for it.
+
+Numba's own cache refuses to compile where it finds no folder to write to, and raises where one
+fills up later. It also names each piece of code in an index before the code is written, by a
+number that an earlier version's code may still have: after a full disk, or for a process that
+starts in between, that is what runs. Here each piece has a file of its own, under a name made
+of all that it depends on, whole or not there at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import secrets
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from lava_async._kernel._compiler import jit
+
+_NAME = "lava_async"
+
+
+class KernelCache(NullCache):
+    """What Numba asks for compiled code of one function, and hands it to.
+
+    Parameters
+    ----------
+    function : callable
+    sources : str
+        Digest of all that its code is made from, which the function itself does not tell.
+    """
+
+    def __init__(self, function: Callable[..., Any], sources: str) -> None:
+        self._function = function.__name__
+        self._sources = sources
+
+    def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
+        """The code for arguments of these types, from the first folder that has it."""
+        target_context.refresh()
+        name = self._file_name(sig, target_context.codegen())
+        for folder, is_shared in _folders():
+            with contextlib.suppress(OSError):
+                if is_shared:
+                    _check_own(folder)
+                content = (folder / name).read_bytes()
+                code = content[_DIGEST_SIZE:]
+                if content == _with_digest(code):
+                    return CompileResult._rebuild(target_context, *pickle.loads(code))
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep code in the first folder that takes it; in none if none does."""
+        if data.library.has_dynamic_globals:  # addresses of this process
+            return
+        name = self._file_name(sig, data.codegen)
+        content = _with_digest(dumps(data._reduce()))
+        for folder, is_shared in _folders():
+            with contextlib.suppress(OSError):  # read-only, full, a file in the way …
+                folder.mkdir(mode=0o700 if is_shared else 0o777, parents=True, exist_ok=True)
+                if is_shared:
+                    _check_own(folder)
+                _write(folder / name, content)
+                return
+
+    def _file_name(self, sig: Any, codegen: Any) -> str:
+        # The types of the arguments and the processor, as in the key of Numba's own cache.
+        parts = (self._sources, numba.__version__, sys.version, sig, codegen.magic_tuple())
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()
+        return f"{_NAME}-{self._function}-{key[:32]}.nbc"
+
+
+def cached(sources: str) -> Callable[[Callable[..., Any]], Any]:
+    """`jit` for what Python calls, kept on disk under a digest of all of its sources."""
+
+    def compile_cached(function: Callable[..., Any]) -> Any:
+        dispatcher: Any = jit(function)
+        dispatcher._cache = KernelCache(function, sources)
+        return dispatcher
+
+    return compile_cached
+
+
+def _folders() -> Iterator[tuple[Path, bool]]:
+    """Where code may be, best first, and whether others may write next to it.
+
+    What cannot be written to may hold code even so: an image of a container can bring it.
+    """
+    if numba.config.CACHE_DIR:  # type: ignore[attr-defined]
+        yield Path(numba.config.CACHE_DIR, _NAME), False  # type: ignore[attr-defined]
+    yield Path(__file__).with_name("__pycache__"), False
+    # A home that is not there is not made; without any, `~` would become a folder right here.
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    home = os.path.expanduser("~")
+    if os.path.isabs(caches):
+        yield Path(caches, _NAME), False
+    elif os.path.isabs(home) and os.path.isdir(home):
+        yield Path(home, ".cache", _NAME), False
+    if hasattr(os, "getuid"):  # on Windows a user's temporary folder is in the home
+        with contextlib.suppress(OSError):  # there is none
+            yield Path(_temporary_folder(), f"{_NAME}-{os.getuid()}"), True
+
+
+def _temporary_folder() -> str:
+    folder = tempfile.gettempdir()
+    if folder not in ("/tmp", "/var/tmp", os.environ.get("TMPDIR")) and folder == os.getcwd():
+        raise NotADirectoryError(folder)  # Python's last resort, where a cache would be litter
+    return folder
+
+
+def _check_own(folder: Path) -> None:
+    """Code runs as it is: raise `PermissionError` if another user may have put it there."""
+    found = folder.lstat()
+    if not (
+        stat.S_ISDIR(found.st_mode)
+        and found.st_uid == os.getuid()
+        and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    ):
+        raise PermissionError(folder)
+
+
+_DIGEST_SIZE = hashlib.sha256().digest_size
+
+
+def _with_digest(code: bytes) -> bytes:
+    return hashlib.sha256(code).digest() + code
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Whole or not at all, also where several processes write the same."""
+    temporary = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -8,11 +8,10 @@ import sys
 import textwrap
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from lava_async._cli import main
-from lava_async._files.atomic import atomic_hdf5, atomic_path, is_temporary
+from lava_async._files.atomic import atomic_path, is_temporary
 from training_folders import assert_same_training, contents, refused, run
 
 FILES = ("network.pt", "network.net", "metrics.json")
@@ -209,25 +208,9 @@ def test_errors_of_other_files_stay_as_they_are(tmp_path):
         raise OSError("no number")
 
 
-def test_hdf5_files_are_written_whole_or_not_at_all(tmp_path):
-    import h5py
-
-    path = tmp_path / "a.net"
-    with atomic_hdf5(path) as file:
-        file["x"] = np.arange(5)
-        assert not path.exists()
-    with h5py.File(path) as file:
-        assert file["x"][()].tolist() == [0, 1, 2, 3, 4]
-    before = contents(tmp_path)
-    with pytest.raises(ValueError, match="broken"), atomic_hdf5(path) as file:
-        file["x"] = np.arange(6)
-        raise ValueError("broken")
-    assert contents(tmp_path) == before
-
-
-OTHERS = ("other.net", "a.png", "a.svg", "a.pdf")
+OTHERS = ("other.net", "third.net", "a.png", "a.svg", "a.pdf")
 LIMITED = """
-    import resource, sys
+    import functools, resource
     import numpy as np
     import lava_async as la
     from lava_async import plots
@@ -242,14 +225,20 @@ LIMITED = """
     network = recipe.build_network(la.Momentum(8))
     np.save("x.npy", np.ones((4, 2, 34, 34, 50), np.uint8))
     network.export_hdf5("network.net")
+    graph = network.graph()
     figure = plots.accuracy_figure({"a": (np.arange(50), np.linspace(0, 1, 50))})
     for size in (0, 1000, 4000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         print(main(["train", "--out", "out", "--epochs", "1"]))
         print(main(["run", "network.net", "x.npy", "--out", "out.npz"]) if size < 1000 else 2)
-        for name in ("other.net", "a.png", "a.svg", "a.pdf"):
+        draw = functools.partial(plots.save, figure)
+        for write, name in (
+            (network.export_hdf5, "other.net"),
+            (functools.partial(la.save, graph), "third.net"),
+            *((draw, f"a.{kind}") for kind in ("png", "svg", "pdf")),
+        ):
             try:
-                network.export_hdf5(name) if name == "other.net" else plots.save(figure, name)
+                write(name)
             except OSError as error:
                 print(error)
 """

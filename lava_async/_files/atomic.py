@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-
-import h5py
 
 from lava_async.errors import ValidationError
 
@@ -79,20 +76,6 @@ def _flush(path: Path) -> None:
     """Network file systems tell of a full disk only when they have to."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """A new HDF5 file, built in memory and then written as a whole, as by `atomic_path`.
-
-    HDF5 itself does not survive a full disk: it raises wherever it happens to write, once more
-    when its objects are thrown away, and crashes the process in the end.
-    """
-    content = io.BytesIO()
-    with atomic_path(path) as temporary:
-        with h5py.File(content, "w") as file:
-            yield file
-        temporary.write_bytes(content.getbuffer())
 
 
 def is_temporary(path: Path) -> bool:

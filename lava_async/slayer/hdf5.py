@@ -13,7 +13,7 @@ import torch
 from lava.lib.dl.slayer.block import cuba
 
 from lava_async._files import hdf5
-from lava_async._files.atomic import atomic_hdf5
+from lava_async._files.atomic import atomic_path
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.connections import Connection, Conv, Dense, OneToOne
 from lava_async._semantics.graph import Graph, Population
@@ -31,12 +31,18 @@ def write(
     input_shape: tuple[int, ...],
 ) -> None:
     """The blocks' own export, plus the schedule and the shape of the input."""
-    with atomic_hdf5(path) as file, torch.no_grad():
-        groups = file.create_group("layer")
-        for index, layer in enumerate(layers):
-            with layer.exportable():
-                layer.block.export_hdf5(groups.create_group(str(index)))
-        hdf5.write_schedule(file, schedule, input_shape)
+    with atomic_path(path) as temporary:
+        # In memory: after a failed write to a disk, HDF5 can neither go on nor close its file.
+        memory = {"driver": "core", "backing_store": False}
+        with h5py.File(temporary, "w", **memory) as file, torch.no_grad():
+            groups = file.create_group("layer")
+            for index, layer in enumerate(layers):
+                with layer.exportable():
+                    layer.block.export_hdf5(groups.create_group(str(index)))
+            hdf5.write_schedule(file, schedule, input_shape)
+            file.flush()
+            image = file.id.get_file_image()
+        temporary.write_bytes(image)
 
 
 def read(

@@ -103,9 +103,8 @@ def verify(
     given = BACKENDS if backends is None else backends
     names = list(dict.fromkeys(given))
     if len(names) < 2 or not set(names) <= set(BACKENDS):
-        raise ValidationError(
-            "verify", "backends", f"two or more of {', '.join(BACKENDS)}", ", ".join(given)
-        )
+        got = given if isinstance(given, str) else ", ".join(map(str, given))
+        raise ValidationError("verify", "backends", f"two or more of {', '.join(BACKENDS)}", got)
     right: Record | None = None
     for name in names:
         record = simulate(

@@ -141,7 +141,9 @@ def simulate(
     if backend not in BACKENDS:
         raise ValidationError("simulate", "backend", f"one of {BACKENDS}", repr(backend))
     if num_threads is not None and (
-        isinstance(num_threads, bool) or not isinstance(num_threads, int) or num_threads < 1
+        isinstance(num_threads, bool)
+        or not isinstance(num_threads, (int, np.integer))
+        or num_threads < 1
     ):
         raise ValidationError(
             "simulate", "num_threads", "None or an integer >= 1", repr(num_threads)

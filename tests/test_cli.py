@@ -57,7 +57,7 @@ def run(capsys, *args) -> tuple[str, str]:
         ("network.net", ["--schedule", "fifo:1"], la.Fifo(1)),
         ("recorded.net", ["--schedule", "momentum", "--schedule", "layer:2", "--seed", "4"],
          la.Mixture([la.Momentum(3, 0.0, 4), la.LayerSync(2)], seed=4)),
-        ("network.net", ["--schedule", "random,fifo:1", "--group-size", "5"],
+        ("network.net", ["--schedule", "random, fifo:1", "--group-size", "5"],
          la.Mixture([la.Random(5), la.Fifo(1)])),
         ("network.net", ["--stop-after", "1"], la.Momentum(8)),
     ],

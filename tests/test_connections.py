@@ -55,6 +55,10 @@ def graph_of(connection, source=(3,), target=(2,)):
     return la.Graph(source, (la.Population("p", target, 0, 0, 9),), (connection,))
 
 
+def synapses(shape=(2, 3), first=(0, 2, 2, 2), target=(0, 1), weight=(1, 2)):
+    return la.Synapses(shape, first, target, weight)
+
+
 MATRIX = scipy.sparse.coo_matrix(([5, 0, -7], ([0, 1, 1], [2, 0, 1])), (2, 3))
 
 
@@ -87,6 +91,21 @@ def test_sparse_takes_synapses():
         (lambda: la.Synapses.from_entries("x", (2, 3), [2], [1], [1]), r"target\[0\]"),
         (lambda: la.Synapses.from_entries("x", (2, 3), [1], [-1], [1]), r"source\[0\]"),
         (lambda: la.Synapses.from_entries("x", (2, 3), [1], [1, 2], [1]), "one length"),
+        (lambda: synapses(target=[0, 2]), r"target\[1\]: expected an integer in 0\.\.1"),
+        (lambda: synapses(target=[0, -1]), r"target\[1\]"),
+        (lambda: synapses(target=[1, 0]), r"target\[1\]: expected ascending .*got 0 after 1"),
+        (lambda: synapses(target=[1, 1]), r"target\[1\]: expected ascending"),
+        (lambda: synapses(target=[0]), "target and weight: expected one length"),
+        (lambda: synapses(weight=[1, 255]), r"weight\[1\]"),
+        (lambda: synapses(weight=[0.5, 1]), r"weight\[0\]"),
+        (lambda: synapses(first=[0, 2, 2]), "first: expected 4"),
+        (lambda: synapses(first=[0, 9, 2, 2]), r"first\[1\]"),
+        (lambda: synapses(first=[0, 2, 1, 2]), "first: expected numbers that rise from 0 to 2"),
+        (lambda: synapses(first=[0, 1, 1, 1]), "first: expected numbers that rise"),
+        (lambda: synapses(shape=(2, -3)), "shape"),
+        (lambda: synapses(shape=(2,)), "shape"),
+        (lambda: la.Dense("a", 0, np.ones((2, 3))), "dense: source: expected one integer"),
+        (lambda: la.Dense(0, 0.5, np.ones((2, 3))), "dense: target: expected an integer"),
         (lambda: graph_of(la.Sparse(-1, 0, MATRIX), (4,)),
          r"sparse size \(out, in\): expected \(2, 4\)"),
         (lambda: graph_of(la.Dense(-1, 0, np.ones((2, 3)), delay=-1)), "dense -1->0: delay"),
@@ -120,6 +139,33 @@ def test_a_kind_that_returns_no_synapses_or_too_many_is_refused():
     synapses = la.Synapses.from_entries("x", (5, 3), [4], [0], [1])
     with pytest.raises(GraphError, match=r"connection size \(out, in\): expected \(2, 3\)"):
         graph_of(Careless(-1, 0, synapses))
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared(la.Connection):
+    """Whose author left the comparison of fields as dataclasses have it: arrays have no hash."""
+
+    weight: np.ndarray
+
+    def synapses(self, source_shape):
+        return la.Sparse(self.source, self.target, scipy.sparse.csr_matrix(self.weight)).weight
+
+
+@pytest.mark.parametrize("schedule", [la.Momentum(1), la.LayerSync(1)])
+def test_a_kind_needs_no_hash(schedule):
+    weight, x = np.full((3, 3), 60), np.ones((2, 3, 5), int)
+    own = graph_of(Compared(-1, 0, weight, delay=[0, 1, 2]), (3,), (3,))
+    dense = graph_of(la.Dense(-1, 0, weight, delay=[0, 1, 2]), (3,), (3,))
+    want = la.simulate(dense, x, schedule).all_spikes
+    for backend in ("reference", "kernel"):
+        got = la.simulate(own, x, schedule, backend=backend).all_spikes
+        np.testing.assert_array_equal(got, want)
+
+
+def test_ends_may_be_any_whole_number():
+    graph = graph_of(la.Dense(np.int8(-1), np.float64(0), np.full((2, 3), 60)))
+    assert type(graph.connections[0].source) is type(graph.connections[0].target) is int
+    assert la.simulate(graph, np.ones((3, 1), int)).spikes.all()
 
 
 def test_connections_and_graphs_can_be_copied_and_pickled():

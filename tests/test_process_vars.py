@@ -234,6 +234,23 @@ def test_the_state_of_a_network(config):
         run(num_steps=1)
 
 
+@pytest.mark.parametrize("schedule", [la.LayerSync(2), la.Momentum(2)])
+def test_a_voltage_set_above_the_threshold_does_the_same_in_both(schedule):
+    """Layers evaluate everyone; without them, whom nothing touches does not fire."""
+    populations = population((3,), "a"), population((2,), "b")
+    edges = la.Dense(-1, 0, np.eye(3) * 9), la.Dense(0, 1, np.ones((2, 3)))
+    found = []
+    for config in (FIXED, AS_GRAPH):
+        network = Network(la.Graph((3,), populations, edges), schedule=schedule)
+        with Runner(network, config) as run:
+            run(num_steps=1)
+            network.v.set([2**22, 2**22], [0, 4])
+            run(num_steps=1)
+            found.append((network.spike_count.get().tolist(), network.v.get().tolist()))
+    assert found[0] == found[1]
+    assert found[0][0] == ([1, 0, 0, 0, 1] if isinstance(schedule, la.LayerSync) else [0] * 5)
+
+
 def overwrite(var, value, interval):
     """A stock process that writes from outside, unasked and unchecked."""
     Reset(reset_value=value, interval=interval, offset=interval - 1).connect_var(var)

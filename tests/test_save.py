@@ -260,6 +260,10 @@ class TestRefused:
         with pytest.raises(KeyboardInterrupt):
             la.save(chain(more=(Interrupted(0, 2, np.ones((5, 24))),)), path)
 
+    def test_what_is_no_graph(self, before, path):
+        with pytest.raises(ValidationError, match="save: graph: expected a Graph"):
+            la.save("network.net", path)
+
     def test_a_folder_that_is_not_there(self, path):
         with pytest.raises(ValidationError, match="expected an existing folder"):
             la.save(chain(), path / "network.net")

@@ -149,6 +149,8 @@ def test_every_sample_of_a_mixture_runs_as_with_its_own_schedule():
         (([la.Fifo(1), la.Fifo(2)], [1.0, -1.0]), "weights: expected 2 numbers"),
         (([la.Fifo(1), la.Fifo(2)], [0, 0]), "not all 0"),
         (([la.Fifo(1), la.Fifo(2)], [1, float("nan")]), "weights: expected 2 numbers"),
+        (([la.Fifo(1), la.Fifo(2)], [1, float("inf")]), "weights: expected 2 numbers"),
+        (([la.Fifo(1), la.Fifo(2)], [1e308, 1e308]), "weights: .* of a finite sum"),
         (([la.Fifo(1), la.Fifo(2)], "ab"), "weights: expected 2 numbers"),
         (([la.Fifo(1)], None, -1), "seed: expected 0 <= seed"),
     ],
@@ -213,3 +215,8 @@ def test_bad_noise(noise):
 def test_bad_description(description, text):
     with pytest.raises(ValidationError, match=text):
         schedules.from_dict(description)
+
+
+def test_a_schedule_says_what_its_parts_are():
+    with pytest.raises(TypeError, match="abstract"):
+        la.Schedule()

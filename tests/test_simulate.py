@@ -112,6 +112,31 @@ def test_bad_arguments(graph, arguments, text):
         la.simulate(graph, np.ones((1, 2, 1)), **arguments)
 
 
+def test_the_number_of_threads_may_be_numpys(graph):
+    x = np.ones((3, 2, 4))
+    want = la.simulate(graph, x, num_threads=1).all_spikes
+    np.testing.assert_array_equal(la.simulate(graph, x, num_threads=np.int64(2)).all_spikes, want)
+
+
+def test_a_system_that_does_not_tell_its_cores(graph, monkeypatch):
+    x = np.ones((3, 2, 4))
+    want = la.simulate(graph, x).all_spikes
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    np.testing.assert_array_equal(la.simulate(graph, x).all_spikes, want)
+
+
+@pytest.mark.parametrize("schedule", ["momentum", la.Fifo, 8])
+def test_a_graph_records_schedules_only(graph, schedule):
+    with pytest.raises(ValidationError, match="graph: schedule: expected one of LayerSync"):
+        graph.replace(schedule=schedule)
+
+
+@pytest.mark.parametrize("backends", ["kernel", ["kernel"], [1, 2], ["kernel", None]])
+def test_verify_needs_two_backends(graph, backends):
+    with pytest.raises(ValidationError, match="verify: backends: expected two or more of"):
+        la.verify(graph, np.ones((1, 2, 1)), backends=backends)
+
+
 def test_not_a_graph():
     with pytest.raises(ValidationError, match="graph: expected a Graph"):
         la.simulate("network.net", np.ones((1, 2, 1)))
@@ -159,6 +184,10 @@ def test_netx_never_fires_thresholds_are_accepted():
         (lambda: la.Conv(-1, 0, np.ones((3, 1, 3, 3)), groups=2), "multiple of groups"),
         (lambda: la.OneToOne(-1, 0, 300), "weight"),
         (lambda: la.Graph((2,), (), ()), "populations"),
+        (lambda: la.Graph((2,), population(), ()), "populations: expected a sequence of Popul"),
+        (lambda: la.Graph((2,), (population(), 3), ()), r"populations\[1\]: .*got int"),
+        (lambda: la.Graph((2,), (population(),), None), "connections: expected a sequence of"),
+        (lambda: la.Graph((2,), (population(),), (np.ones((2, 2)),)), r"connections\[0\]"),
         (lambda: la.Graph((2,), (population(),), ()), "connections from the input"),
         (lambda: la.Graph((2,), (population(),), (la.Dense(-1, 1, np.ones((2, 2))),)), "target"),
         (lambda: la.Graph((3,), (population(),), (la.Dense(-1, 0, np.ones((2, 2))),)),

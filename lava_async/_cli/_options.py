@@ -138,7 +138,7 @@ def choose_schedule(
     base = recorded or Momentum()
     given = {"group_size": group_size, "noise": noise, "seed": seed}
     given = {key: value for key, value in given.items() if value is not None}
-    asked = [name for text in names or () for name in text.split(",")]
+    asked = [name.strip() for text in names or () for name in text.split(",")]
     parts = [_part(name, base, given) for name in asked] or [
         dataclasses.replace(part, **_fitting(part, given)) for part in base.parts
     ]

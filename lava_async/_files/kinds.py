@@ -13,7 +13,6 @@ from lava_async._semantics.connections import (
     Dense,
     OneToOne,
     Shape,
-    Synapses,
 )
 
 KINDS: dict[str, type[Connection]] = {"dense": Dense, "conv": Conv, "one_to_one": OneToOne}
@@ -27,20 +26,11 @@ def settings(kind: type[Connection]) -> list[str]:
 
 
 def describe(connection: Connection, source_shape: Shape) -> tuple[str, dict[str, npt.NDArray]]:
-    """Name of the kind and its numbers.
-
-    Raises
-    ------
-    GraphError
-        A kind of the user's own has synapses that are none: out of range, or twice the same.
-    """
+    """Name of the kind and its numbers."""
     for name, kind in KINDS.items():
         if type(connection) is kind:
             return name, {s: np.asarray(getattr(connection, s)) for s in settings(kind)}
-    found = connection.all_synapses(source_shape)
-    synapses = Synapses.from_entries(
-        connection.where, found.shape, found.target, found.source, found.weight
-    )
+    synapses = connection.all_synapses(source_shape)
     target, source = (n.astype(np.int32) for n in (synapses.target, synapses.source))
     numbers = target, source, synapses.weight
     return SPARSE, dict(zip(SYNAPSES, numbers, strict=True))

@@ -12,7 +12,7 @@ from lava_async._files import hdf5, hdf5_chain, hdf5_graph, hdf5_own
 from lava_async._files.atomic import atomic_path
 from lava_async._files.digest import digest
 from lava_async._semantics.graph import Graph
-from lava_async.errors import FileFormatError, UnsupportedError
+from lava_async.errors import FileFormatError, UnsupportedError, ValidationError
 
 _LIBVER = ("v108", "v108")
 """HDF5 1.8 of 2008 and later: from there on its metadata have checksums."""
@@ -37,10 +37,12 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
     UnsupportedError
         The schedule is one of the user's own, or a field is too large for `load`.
     ValidationError
-        The folder does not exist or is not writable.
+        The folder does not exist or is not writable, or it is no `Graph`.
     OSError
         The disk is full, or the like.
     """
+    if not isinstance(graph, Graph):
+        raise ValidationError("save", "graph", "a Graph", type(graph).__name__)
     with writing(path, graph) as file:
         if hdf5_chain.holds(graph):
             hdf5_chain.write(file.create_group("layer"), graph)

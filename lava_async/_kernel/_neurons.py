@@ -51,8 +51,12 @@ def _membrane_units(current):
 
 
 @inline
-def _begin_range(start, stop, u, v, current, bias, i_keep, v_keep, threshold, fires):
+def _begin_range(
+    start, stop, u, v, current, bias, i_keep, v_keep, threshold, fires, everyone
+):
     """Boundary and first integration of a population's neurons; marks those that fire.
+
+    Where not everyone is asked, only neurons that anything touches.
 
     Returns the overflows.
     """
@@ -73,7 +77,7 @@ def _begin_range(start, stop, u, v, current, bias, i_keep, v_keep, threshold, fi
         overflows = np.int32(overflows + (clipped != volt))
         u[n] = wrapped
         v[n] = clipped
-        touched = (current[n] != 0) | (residual != 0)
+        touched = everyone | (current[n] != 0) | (residual != 0)
         fires[k] = touched & (clipped > threshold)
         current[n] = 0
     return overflows
@@ -141,13 +145,13 @@ def _fire_marked(start, stop, is_output, forward_step, by_age, s):
 
 
 @inline
-def begin_population(net, s, p, forward_steps, by_age):
-    """Boundary, the current that waits, and who fires on them."""
+def begin_population(net, s, p, forward_steps, by_age, everyone):
+    """Boundary, the current that waits, and who fires on them, of all or of the touched."""
     start, stop = np.int64(net.start[p]), np.int64(net.start[p + 1])
     _forget_marks(stop - start, s.fire_words)
     s.number[OVERFLOWS] += _begin_range(
         start, stop, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
-        net.threshold[p], s.fires,
+        net.threshold[p], s.fires, everyone,
     )  # fmt: skip
     _fire_marked(start, stop, p == net.output, forward_steps, by_age, s)
 

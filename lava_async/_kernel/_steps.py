@@ -50,7 +50,7 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
     forget_reached(s)  # every neuron decays now anyway
     by_age = plan.kind == FIFO
     for p in range(len(net.threshold)):
-        begin_population(net, s, p, 0, by_age)
+        begin_population(net, s, p, 0, by_age, False)
     forward_step = 0
     while s.count[POOLED] + s.count[HEAPED] > 0:
         if plan.stop_after >= 0 and s.number[FIRST_OUTPUT] >= 0 and (
@@ -76,7 +76,7 @@ def _layer_step(net, plan, s, index, times, low, high, time_step):
     forward_steps = 0
     for p in net.order:
         first_fired = np.int64(count[FIRED])
-        begin_population(net, s, p, forward_steps, False)
+        begin_population(net, s, p, forward_steps, False, True)
         spikes = np.int64(count[FIRED]) - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
         deliver_spikes(net, s, fired, first_fired, np.int64(count[FIRED]), time_step)

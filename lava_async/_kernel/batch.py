@@ -17,6 +17,13 @@ from lava_async._semantics.record import Record
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync
 
 
+def _cores() -> int:
+    """How many this process may use; Linux alone tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run(
     graph: Graph,
     x: npt.NDArray[np.integer],
@@ -53,7 +60,7 @@ def run(
             trace, fired_at, released_at,
         )  # fmt: skip
 
-    threads = min(num_threads or len(os.sched_getaffinity(0)), batch)
+    threads = min(num_threads or _cores(), batch)
     if threads == 1:
         work(0, batch)
     else:

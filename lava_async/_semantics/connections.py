@@ -42,20 +42,52 @@ def check_delay(where: str, what: str, delay: npt.ArrayLike) -> int | npt.NDArra
 class Synapses:
     """Synapses one by one, source after source (a CSC matrix of (target, source)).
 
+    Checked when made, because compiled code writes wherever they point; `from_entries` and
+    `from_matrix` make them of what is in no order.
+
     Attributes
     ----------
     shape : (target size, source size)
     first : (source size + 1,) int64
         Those of source i are ``first[i]`` to ``first[i + 1] - 1``.
     target : (n,) int64
-        Ascending for each source.
+        Ascending for each source, none twice.
     weight : (n,) int16
+        In -256..254; a synapse of weight 0 is one, too.
+
+    Raises
+    ------
+    GraphError
+        A value is out of range or order.
     """
 
     shape: tuple[int, int]
     first: Ints
     target: Ints
     weight: npt.NDArray[np.int16]
+
+    def __post_init__(self) -> None:
+        put, where = functools.partial(object.__setattr__, self), "synapses"
+        size, count = _sizes(where, self.shape)
+        target = checks.integers(where, "target", self.target, 0, size - 1, np.int64)
+        weight = checks.weights(where, self.weight, 1)
+        if target.shape != weight.shape:
+            raise GraphError(where, "target and weight", "one length", (target.shape, weight.shape))
+        first = checks.integers(where, "first", self.first, 0, len(weight), np.int64)
+        if first.shape != (count + 1,):
+            raise GraphError(where, "first", f"{count + 1}, one more than sources", first.shape)
+        if first[0] != 0 or first[-1] != len(weight) or (np.diff(first) < 0).any():
+            raise GraphError(where, "first", f"numbers that rise from 0 to {len(weight)}", first)
+        falls = np.flatnonzero(np.diff(target) <= 0) + 1
+        falls = falls[~np.isin(falls, first)]
+        if len(falls):
+            at = int(falls[0])
+            got = f"{target[at]} after {target[at - 1]}"
+            raise GraphError(where, f"target[{at}]", "ascending targets of each source", got)
+        put("shape", (size, count))
+        put("first", first)
+        put("target", target)
+        put("weight", weight)
 
     @classmethod
     def from_entries(
@@ -83,7 +115,7 @@ class Synapses:
         GraphError
             A value is out of range, or two synapses join the same neurons.
         """
-        sizes = tuple(checks.integer(where, "shape", n, 0, checks.INT32_MAX) for n in shape)
+        sizes = _sizes(where, shape)
         target = checks.integers(where, "target", target, 0, sizes[0] - 1, np.int64)
         source = checks.integers(where, "source", source, 0, sizes[1] - 1, np.int64)
         weight = checks.weights(where, weight, 1)
@@ -99,7 +131,7 @@ class Synapses:
             raise GraphError(where, "synapses", "at most one between two neurons", got)
         first = np.zeros(sizes[1] + 1, np.int64)
         np.cumsum(np.bincount(source, minlength=sizes[1]), out=first[1:])
-        return cls((sizes[0], sizes[1]), first, target, weight)
+        return cls(sizes, first, target, weight)
 
     @classmethod
     def from_matrix(cls, where: str, matrix: Any) -> Synapses:
@@ -114,6 +146,13 @@ class Synapses:
     def source(self) -> Ints:
         """(n,) source of each synapse."""
         return np.repeat(np.arange(self.shape[1]), np.diff(self.first))
+
+
+def _sizes(where: str, shape: tuple[int, int]) -> tuple[int, int]:
+    if np.shape(shape) != (2,):
+        raise GraphError(where, "shape", "(target size, source size)", shape)
+    size, count = (checks.integer(where, "shape", n, 0, checks.INT32_MAX) for n in shape)
+    return size, count
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +178,11 @@ class Connection(abc.ABC):
     """What messages call it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "delay", check_delay(self.where, "delay", self.delay))
+        put = functools.partial(object.__setattr__, self)
+        last = checks.INT32_MAX
+        put("source", checks.integer(self.kind, "source", self.source, INPUT, last))
+        put("target", checks.integer(self.kind, "target", self.target, 0, last))
+        put("delay", check_delay(self.where, "delay", self.delay))
 
     @property
     def where(self) -> str:

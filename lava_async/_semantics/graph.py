@@ -13,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from lava_async._semantics import checks
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.connections import INPUT, Connection, check_delay
-from lava_async._semantics.schedule import Schedule
+from lava_async._semantics.schedule import Schedule, check_schedule
 from lava_async.errors import GraphError
 
 NETX_NEVER_FIRES = (1 << 17, (1 << 18) - 1)
@@ -112,6 +113,17 @@ def _reached(start: int, targets: list[set[int]]) -> set[int]:
     return found
 
 
+def _all_of(kind: type, what: str, given: Any) -> tuple[Any, ...]:
+    wanted = f"a sequence of {kind.__name__}"
+    if not isinstance(given, Iterable):
+        raise GraphError("graph", what, wanted, type(given).__name__)
+    found = tuple(given)
+    for index, element in enumerate(found):
+        if not isinstance(element, kind):
+            raise GraphError("graph", f"{what}[{index}]", wanted, type(element).__name__)
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A runnable network.
@@ -142,8 +154,10 @@ class Graph:
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
         put("input_shape", checks.shape("graph: input", self.input_shape))
-        put("populations", tuple(self.populations))
-        put("connections", tuple(self.connections))
+        put("populations", _all_of(Population, "populations", self.populations))
+        put("connections", _all_of(Connection, "connections", self.connections))
+        if self.schedule is not None:
+            check_schedule("graph", self.schedule)
         count = len(self.populations)
         if count == 0:
             raise GraphError("graph", "populations", "at least one", 0)

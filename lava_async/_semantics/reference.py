@@ -103,11 +103,11 @@ class _Wiring:
 
     def __init__(self, graph: Graph, layered: bool):
         self.graph = graph
-        self.fan_out = {c: c.fan_out(graph.source_shape(c)) for c in graph.connections}
-        self.delay = {
-            c: np.broadcast_to(graph.layered_delay(c) if layered else c.delay, fan_out.shape)
-            for c, fan_out in self.fan_out.items()
-        }
+        self.fan_out = [c.fan_out(graph.source_shape(c)) for c in graph.connections]
+        self.delay = [
+            np.broadcast_to(graph.layered_delay(c) if layered else c.delay, fan_out.shape)
+            for c, fan_out in zip(graph.connections, self.fan_out, strict=True)
+        ]
 
     def send(
         self, source: int, spikes: Ints, time_step: int, current: Ints, late: _Late, step: _Step
@@ -116,14 +116,15 @@ class _Wiring:
 
         current : (N,) what arrives in this time step, is added to.
         """
-        for c in self.graph.connections:
+        ways = zip(self.graph.connections, self.fan_out, self.delay, strict=True)
+        for c, fan_out, delays in ways:
             if c.source != source:
                 continue
-            step.synops += int(self.fan_out[c] @ spikes)
+            step.synops += int(fan_out @ spikes)
             shape, here = self.graph.source_shape(c), self.graph.slice(c.target)
-            for delay in np.unique(self.delay[c]).tolist():
+            for delay in np.unique(delays).tolist():
                 arriving = late.at(time_step + delay) if delay else current
-                some = np.where(self.delay[c] == delay, spikes, 0)
+                some = np.where(delays == delay, spikes, 0)
                 weighted = c.deliver(some, shape, here.stop - here.start)
                 arriving[here] += weighted << dyn.STATE_SHIFT
 

@@ -47,9 +47,9 @@ class Schedule(abc.ABC):
         return {"scheduler": self.name, **dataclasses.asdict(self)}
 
     @property
+    @abc.abstractmethod
     def parts(self) -> tuple[LayerSync | AsyncSchedule, ...]:
         """The schedules that samples run with: more than one only in a `Mixture`."""
-        raise NotImplementedError
 
     def draw(self, samples: npt.ArrayLike) -> npt.NDArray[np.intp]:
         """Which of `parts` each sample runs with, by its index. (B,) int -> (B,) int."""
@@ -320,12 +320,11 @@ class Mixture(Schedule):
 
 def _check_weights(weights: Any, count: int) -> tuple[float, ...]:
     found = np.asarray(weights if np.ndim(weights) else [weights])
-    if (
-        found.shape != (count,)
-        or found.dtype.kind not in "iuf"
-        or not (np.isfinite(found).all() and found.min() >= 0 and found.sum() > 0)
-    ):
-        wanted = f"{count} numbers >= 0, not all 0"
+    good = found.shape == (count,) and found.dtype.kind in "iuf"
+    with np.errstate(over="ignore"):
+        good = good and found.min() >= 0 and 0 < found.sum(dtype=np.float64) < np.inf
+    if not good:
+        wanted = f"{count} numbers >= 0, not all 0, of a finite sum"
         raise ValidationError("Mixture", "weights", wanted, repr(weights))
     return tuple(float(w) for w in found)
 

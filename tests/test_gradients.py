@@ -17,7 +17,10 @@ import slayer_blocks as sb
 from lava_async import slayer as async_slayer
 from lava_async._semantics.dropout import Dropout
 from lava_async.slayer import surrogate
-from lava_async.slayer.unrolled import Carried, Neurons, Rules, unlayered
+from lava_async.slayer.links import Link
+from lava_async.slayer.neurons import Neurons
+from lava_async.slayer.rules import Carried, Rules
+from lava_async.slayer.unrolled import unlayered
 
 SIZES = (5, 4, 3)
 THRESHOLD = 400.0
@@ -46,10 +49,10 @@ def neurons(i_decay=4096, v_decay=4096, sizes=SIZES, bias=None):
 
 def run(first, weights, x, model, schedule, rules, dropout=None):
     """Spikes (T, B, N) of a small chain, as a function of its weights."""
-    deliver = [lambda s, w=w: s @ w for w in weights]
+    links = [Link(p, p + 1, lambda s, w=w: s @ w) for p, w in enumerate(weights)]
     return unlayered(
-        x @ first, deliver, model, schedule, rules, np.arange(x.shape[1]),
-        dropout or Dropout(), 60,
+        [x @ first, *[None] * len(weights)], links, model, schedule, rules,
+        np.arange(x.shape[1]), dropout or Dropout(), 60,
     )
 
 

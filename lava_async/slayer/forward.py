@@ -168,7 +168,7 @@ class ForwardPass:
                 continue
             if schedule is None or np.any(edge.connection.delay):
                 first[edge.target] += l1 * most
-            if schedule is not None:
+            if schedule is not None and weight.numel():
                 group = schedule.group_size * float(weight.abs().max())
                 later[edge.target] += min(l1, group) * most
         return max(*first, *later)

@@ -16,7 +16,7 @@ from lava_async._semantics.connections import INPUT, Connection, Conv, Dense, On
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.graph import Population as GraphPopulation
 from lava_async.slayer.links import Delay
-from lava_async.slayer.population import Population, Synapse
+from lava_async.slayer.population import Population, Synapse, quantizer_for
 from lava_async.slayer.sources import Source, is_default
 from lava_async.slayer.weights import SCALE, quantize_in_ones
 
@@ -140,7 +140,7 @@ def _block(
         return Population(
             population.shape,
             model,
-            [Synapse(c, graph.source_shape(c), _quantizer(c, graph, model)) for c in connections],
+            [Synapse(c, graph.source_shape(c), model) for c in connections],
             None if bias is None else torch.from_numpy(bias.reshape(-1) / SCALE).float(),
         )
     c: Any = connections[0]
@@ -163,11 +163,5 @@ def _block(
     weight = torch.from_numpy(c.weight.astype(np.float32) / SCALE)
     with torch.no_grad():
         block.synapse.weight.copy_(weight.view_as(block.synapse.weight))
-    block.synapse.pre_hook_fx = _quantizer(c, graph, block.neuron)
+    block.synapse.pre_hook_fx = quantizer_for(c.weight, block.neuron)
     return block
-
-
-def _quantizer(connection: Connection, graph: Graph, model: neurons.cuba.Neuron) -> Any:
-    """SLAYER's own, which gives even integers only, or one for odd ones too."""
-    synapses = connection.synapses(graph.source_shape(connection))
-    return quantize_in_ones if (synapses.weight % 2).any() else model.quantize_8bit

@@ -5,34 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import h5py
 import torch
 
-from lava_async._files import hdf5
-from lava_async._files.atomic import atomic_path
+from lava_async._files.save import save, writing
 from lava_async._semantics.graph import Graph
-from lava_async._semantics.schedule import Schedule
 from lava_async.slayer import plain
 from lava_async.slayer.from_graph import describe
 from lava_async.slayer.layers import Layer, SpikingLayer
 
 
 def write(
-    path: str | os.PathLike[str], graph: Graph, schedule: Schedule, chain: Sequence[Layer] | None
+    path: str | os.PathLike[str], graph: Graph, chain: Sequence[Layer] | None
 ) -> None:
-    """Blocks' own export, plus the schedule and the shape of the input; or `lava_async.save`.
+    """SLAYER's own export of a chain, plus what this package records; or `lava_async.save`.
 
     Parameters
     ----------
     path : path
     graph : Graph
-    schedule : Schedule
-        The graph's.
     chain : sequence of Layer, optional
         If the graph is a chain of SLAYER's blocks. Their numbers are the graph's.
     """
     if chain is None:
-        hdf5.save(graph, path)
+        save(graph, path)
         return
     for layer in chain:
         plain.refuse_overrides(layer.where, "block", layer.block, layer.kind)
@@ -43,7 +38,7 @@ def write(
         if getattr(block, "neuron", None) is not None
     )
     shapes = iter(population.shape for population in graph.populations)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file, torch.no_grad():
+    with writing(path, graph) as file, torch.no_grad():
         groups = file.create_group("layer")
         for index, layer in enumerate(chain):
             block = layer.block
@@ -51,4 +46,3 @@ def write(
                 block = next(fresh)
                 block.neuron.shape = torch.Size(next(shapes))
             block.export_hdf5(groups.create_group(str(index)))
-        hdf5.write_schedule(file, schedule, graph.input_shape)

@@ -462,7 +462,7 @@ class Network(torch.nn.Module):
         """
         wiring = self._wired("export_hdf5()")
         chain = self._layers if wiring.is_chain else None
-        hdf5.write(path, self.graph(), self.schedule, chain)
+        hdf5.write(path, self.graph(), chain)
 
     # ------------------------------------------------------------ copies and checkpoints
 

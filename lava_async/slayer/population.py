@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from lava.lib.dl.slayer import neuron as neurons
+from lava.lib.dl.slayer.neuron.cuba import Neuron
 from torch import Tensor
 
 from lava_async._semantics import dynamics as dyn
@@ -22,6 +23,7 @@ from lava_async.slayer.weights import (
     SCALE,
     integers,
     quantize_bias,
+    quantize_in_ones,
     synapse_weight,
 )
 
@@ -38,24 +40,24 @@ class Synapse(torch.nn.Module):
         Quantizer ``(weight, descale=False)``.
     """
 
-    def __init__(self, connection: Connection, source_shape: Shape, quantizer: Callable | None):
+    def __init__(self, connection: Connection, source_shape: Shape, neuron: Neuron):
         super().__init__()
         if not has_edge(connection):
             c = connection
-            connection = Sparse(c.source, c.target, c.synapses(source_shape), delay=c.delay)
-        self.connection = connection
-        weight = np.atleast_1d(weights_of(connection)).astype(np.float32) / SCALE
-        self.weight = torch.nn.Parameter(torch.from_numpy(weight))
-        self.pre_hook_fx = quantizer
+            connection = Sparse(c.source, c.target, c.all_synapses(source_shape), delay=c.delay)
+        self.connection: Any = connection
+        given = self.connection.weight
+        weight = np.atleast_1d(given.weight if isinstance(connection, Sparse) else given)
+        self.weight = torch.nn.Parameter(torch.from_numpy(weight.astype(np.float32) / SCALE))
+        self.pre_hook_fx = quantizer_for(weight, neuron)
 
     def extra_repr(self) -> str:
         return f"{self.connection.kind}, {tuple(self.weight.shape)}"
 
 
-def weights_of(connection: Any) -> np.ndarray:
-    """Integer weights of a connection of a kind that has an edge."""
-    weight = connection.weight.weight if isinstance(connection, Sparse) else connection.weight
-    return np.asarray(weight)
+def quantizer_for(weight: npt.NDArray[np.integer], neuron: Neuron) -> Callable[..., Tensor]:
+    """SLAYER's own, which gives even integers only, or one for odd ones too."""
+    return quantize_in_ones if (weight % 2).any() else neuron.quantize_8bit
 
 
 class Population(torch.nn.Module):
@@ -77,7 +79,7 @@ class Population(torch.nn.Module):
     def __init__(
         self,
         shape: Shape,
-        neuron: neurons.cuba.Neuron,
+        neuron: Neuron,
         synapses: Sequence[Synapse],
         bias: Tensor | None = None,
     ):

@@ -47,7 +47,7 @@ class Silence:
         if silent:
             return  # which is why others get no gradient
         for name, own in zip(names, weights, strict=True):
-            trained = [weight for weight in own if weight.requires_grad]
+            trained = [weight for weight in own if weight.requires_grad and weight.numel()]
             watch = _Watch(self, name, len(trained))
             for weight in trained:
                 weight.register_hook(watch)

@@ -111,6 +111,8 @@ def integers(
     except TypeError as error:
         wanted = "a function (weight, descale=False), as quantize_8bit"
         raise UnsupportedError(where, "pre_hook_fx", wanted, error) from error
+    if value.numel() == 0:
+        return value
     now = value.detach()
     rounded = now.round()
     # The quantizer divides and multiplies by the scale, which may leave the last bits off.

@@ -120,10 +120,9 @@ class Wiring:
 
     @functools.cached_property
     def recurs(self) -> bool:
-        """Whether `LayerSync` delivers over some edge in the next time step only."""
-        return any(
-            np.any(self.pattern.layered_delay(c) != c.delay) for c in self.pattern.connections
-        )
+        """Whether some edge goes back in the order in which `LayerSync` evaluates."""
+        place = {p: i for i, p in enumerate(self.pattern.order)} | {INPUT: -1}
+        return any(place[c.target] <= place[c.source] for c in self.pattern.connections)
 
 
 def wire(

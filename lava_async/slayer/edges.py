@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -60,7 +61,11 @@ class Edge(abc.ABC):
 
     def weighted(self, weight: Tensor) -> Connection:
         """The connection with these weights."""
-        return dataclasses.replace(self.connection, weight=weight.cpu().numpy())
+        return dataclasses.replace(self.connection, weight=_whole(weight))
+
+
+def _whole(weight: Tensor) -> npt.NDArray[np.int16]:
+    return weight.to(torch.int16).cpu().numpy()
 
 
 class DenseEdge(Edge):
@@ -126,8 +131,7 @@ class SparseEdge(Edge):
         return float(total.index_add(0, self.ends[0].to(weight.device), weight.abs()).max())
 
     def weighted(self, weight):
-        whole = weight.cpu().numpy().astype(np.int16)
-        synapses = dataclasses.replace(self.connection.weight, weight=whole)
+        synapses = dataclasses.replace(self.connection.weight, weight=_whole(weight))
         return dataclasses.replace(self.connection, weight=synapses)
 
 

@@ -197,8 +197,8 @@ class ForwardPass:
             ) * (1 << dyn.STATE_SHIFT)
         return Neurons(
             sizes=sizes,
-            i_decay=spread([int(m.cx_current_decay) for m in models]),
-            v_decay=spread([int(m.cx_voltage_decay) for m in models]),
+            i_decay=spread([layer.decays[0] for layer in layers]),
+            v_decay=spread([layer.decays[1] for layer in layers]),
             threshold=spread([m.v_th_mant << dyn.STATE_SHIFT for m in models]),
             unit=spread([m.s_scale for m in models]),
             tau=spread([m.tau_rho for m in models]),

@@ -158,6 +158,15 @@ class SpikingLayer(Layer):
             raise self.unsupported("threshold", f"a mantissa in {low}..{high}", neuron.v_th_mant)
 
     @property
+    def decays(self) -> tuple[int, int]:
+        """Of current and voltage, as SLAYER's ``cx_…_decay``, of parameters of any float type."""
+        i, v = (
+            round(min(max(float(decay), 0), dyn.DECAY_ONE))
+            for decay in (self.block.neuron.current_decay, self.block.neuron.voltage_decay)
+        )
+        return i, v
+
+    @property
     def size(self) -> int:
         return self.block.neuron.num_neurons
 
@@ -188,12 +197,9 @@ class SpikingLayer(Layer):
         neuron, bias = self.block.neuron, self.bias()
         shape = tuple(neuron.shape)
         if bias is not None:
-            values = bias.detach().cpu().numpy().astype(np.int64)
+            values = bias.detach().to(torch.int64).cpu().numpy()
             bias = np.broadcast_to(values, (self.size,)).reshape(shape)
-        return Population(
-            name, shape, int(neuron.cx_current_decay), int(neuron.cx_voltage_decay),
-            neuron.v_th_mant, bias,
-        )
+        return Population(name, shape, *self.decays, neuron.v_th_mant, bias)
 
 
 class InputLayer(SpikingLayer):
@@ -204,11 +210,11 @@ class InputLayer(SpikingLayer):
     def check(self) -> None:
         super().check()
         block = self.block
-        if block.bias is not None and int(block.neuron.cx_current_decay) != dyn.DECAY_ONE:
+        if block.bias is not None and self.decays[0] != dyn.DECAY_ONE:
             # SLAYER adds it to the current, the chip to the voltage.
             raise self.unsupported(
                 "bias", "none, or neurons with current_decay 1",
-                f"current_decay {int(block.neuron.cx_current_decay) / dyn.DECAY_ONE}",
+                f"current_decay {self.decays[0] / dyn.DECAY_ONE}",
             )
 
     def output_shape(self, pieces):

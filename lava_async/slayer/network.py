@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from lava_async._files.hdf5 import load
 from lava_async._semantics import random
@@ -25,14 +24,13 @@ from lava_async.slayer import hdf5
 from lava_async.slayer import surrogate as surrogates
 from lava_async.slayer.forward import ForwardPass
 from lava_async.slayer.from_graph import describe
-from lava_async.slayer.layers import Layer, SpikingLayer
+from lava_async.slayer.inputs import check_ids, check_input, kept
+from lava_async.slayer.layers import Layer
+from lava_async.slayer.learning import Silence, take_part
 from lava_async.slayer.links import delayed
-from lava_async.slayer.neurons import FLOAT32_EXACT
 from lava_async.slayer.rules import Carried, Rules
-from lava_async.slayer.silence import Silence
-from lava_async.slayer.sources import check_output, check_sources
+from lava_async.slayer.structure import Structure
 from lava_async.slayer.weights import unchanged
-from lava_async.slayer.wiring import Wiring, layers_of, wire
 
 
 class Network(torch.nn.Module):
@@ -119,15 +117,7 @@ class Network(torch.nn.Module):
     ):
         super().__init__()
         self.blocks = torch.nn.ModuleList(blocks)
-        self.input_shape: tuple[int, ...] | None = None
-        self._wiring: Wiring | None = None
-        self._known_layers = self._read_blocks()
-        names = [layer.where for layer in self._known_layers]
-        self._sources = check_sources(names, sources)
-        self._output = check_output(names, output)
-        # What `from_graph` keeps of a graph: names of populations, order of connections.
-        self._names: Sequence[str] | None = None
-        self._order: Sequence[int] | None = None
+        self._structure = Structure(self.blocks, sources, output)
         self.schedule = Momentum() if schedule is None else schedule
         self.dropout = Dropout(input_dropout, spike_dropout, refractory_dropout, seed)
         self._rules = Rules(
@@ -151,7 +141,7 @@ class Network(torch.nn.Module):
         self._evaluated = 0
         self._silence = Silence()
         if input_shape is not None:
-            self._wire(tuple(int(n) for n in input_shape))
+            self._structure.wire(tuple(int(n) for n in input_shape))
         _warn_of_shift(self._layers)
 
     @classmethod
@@ -189,9 +179,8 @@ class Network(torch.nn.Module):
         net = cls(
             described.blocks, sources=described.sources, output=described.output, **settings
         )
-        net._names = [p.name for p in graph.populations]
-        net._order = described.order
-        net._wire(graph.input_shape)
+        net._structure.keep([p.name for p in graph.populations], described.order)
+        net._structure.wire(graph.input_shape)
         return net
 
     @classmethod
@@ -240,74 +229,27 @@ class Network(torch.nn.Module):
         self._schedule = check_schedule("Network", schedule)
 
     @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        return self._structure.input_shape
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of one frame of the output, known with `input_shape`."""
-        return self._wired("output_shape").output_shape
+        return self._structure.wired("output_shape").output_shape
+
+    @property
+    def _layers(self) -> list[Layer]:
+        return self._structure.layers
 
     @property
     def device(self) -> torch.device:
         return self.samples_seen.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the parameters, and so of the output."""
-        return next((p.dtype for p in self.parameters() if p.is_floating_point()), torch.float32)
 
     def train(self, mode: bool = True) -> Network:
         """As `torch.nn.Module.train`; evaluation that follows training starts a new stream."""
         if self.training and not mode:
             self._evaluated = 0
         return super().train(mode)
-
-    # ------------------------------------------------------------ blocks and their wiring
-
-    def _read_blocks(self) -> list[Layer]:
-        layers = layers_of(list(self.blocks))
-        with unchanged(self.blocks):
-            for layer in layers:
-                if isinstance(layer, SpikingLayer):
-                    layer.weights()  # their faults show at once
-        self._parts = self._parts_now()
-        return layers
-
-    def _parts_now(self) -> list[Any]:
-        """Modules that, if another takes their place, change what is known."""
-        return [
-            part
-            for block in self.blocks
-            for part in (block, getattr(block, "synapse", None), getattr(block, "neuron", None))
-        ]
-
-    @property
-    def _layers(self) -> list[Layer]:
-        """What we know about the blocks, anew if one was replaced."""
-        now = self._parts_now()
-        if len(now) != len(self._parts) or any(
-            a is not b for a, b in zip(now, self._parts, strict=True)
-        ):
-            self._known_layers = self._read_blocks()
-            self._wiring = None
-        return self._known_layers
-
-    def _wire(self, shape: tuple[int, ...]) -> Wiring:
-        """Populations and edges for inputs of that shape, which it stays with."""
-        if self.input_shape is not None and shape != self.input_shape:
-            raise ValidationError("Network", "input shape", self.input_shape, shape)
-        layers = self._layers
-        if self._wiring is None:
-            if self._names is None and len(shape) not in (1, 3):
-                raise ValidationError("Network", "input shape", "(C,) or (C, H, W)", shape)
-            self._wiring = wire(layers, self._sources, self._output, shape, self._order)
-            self.input_shape = shape
-        return self._wiring
-
-    def _wired(self, what: str) -> Wiring:
-        if self.input_shape is None:
-            raise ValidationError(
-                "Network", f"input shape, before {what}",
-                "a first forward pass, or Network(…, input_shape=(C, H, W))", None,
-            )
-        return self._wire(self.input_shape)
 
     # ------------------------------------------------------------ forward
 
@@ -339,18 +281,18 @@ class Network(torch.nn.Module):
         ForwardStepLimitError
             A time step did not come to rest within ``max_forward_steps``.
         """
-        highest = self._check_input(x)
-        wiring = self._wire(tuple(x.shape[1:-1]))
+        highest = check_input(x, self.input_shape)
+        wiring = self._structure.wire(tuple(x.shape[1:-1]))
         for layer in self._layers:
             layer.check()
         ids = self._ids(sample_ids, len(x))
         dropout = self.dropout if self.training else Dropout()
-        own = self.dtype
+        returned = next(self.parameters()).dtype  # SLAYER's neurons have some
         with _exact(x.device):
-            dtype = torch.float64 if own == torch.float64 else torch.float32
+            dtype = torch.float64 if returned == torch.float64 else torch.float32
             frames = x.to(dtype).flatten(1, -2)
             if dropout.input:
-                frames = frames * _input_mask(frames, ids, dropout)
+                frames = frames * kept(frames, ids, dropout)
             forward = ForwardPass(
                 wiring, self._rules, dropout, self.max_forward_steps, highest, dtype
             )
@@ -358,12 +300,12 @@ class Network(torch.nn.Module):
             output = spikes[wiring.pattern.output]
             if self.training and torch.is_grad_enabled():
                 trained = [w for own in forward.weights for w in own if w.requires_grad]
-                output = _take_part(output, trained)
+                output = take_part(output, trained)
                 if highest:
                     names = [layer.where for layer in wiring.layers]
                     self._silence.watch(names, spikes, forward.weights)
             output = delayed(output, wiring.pattern.output_delay)
-            return output.unflatten(1, wiring.output_shape).to(own)
+            return output.unflatten(1, wiring.output_shape).to(returned)
 
     def _run(
         self, forward: ForwardPass, x: Tensor, ids: npt.NDArray[np.int64]
@@ -383,34 +325,9 @@ class Network(torch.nn.Module):
         order = np.argsort(np.concatenate([here for _, here in found]))
         return [torch.cat(parts)[order] for parts in zip(*(s for s, _ in found), strict=True)]
 
-    def _check_input(self, x: Tensor) -> float:
-        """The highest count."""
-        known = () if self.input_shape is None else (len(self.input_shape) + 2,)
-        if not isinstance(x, Tensor) or x.dim() not in (3, 5, *known) or 0 in x.shape:
-            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-            raise ValidationError(
-                "Network", "input", "(N, C, T) or (N, C, H, W, T), none of them 0", got
-            )
-        with torch.no_grad():
-            low, high = (float(extreme) for extreme in torch.aminmax(x))
-            # Sample by sample: a copy of all would not fit into the processor's cache.
-            whole = not x.is_floating_point() or all(torch.equal(s, s.floor()) for s in x)
-            if not (low >= 0 and high < FLOAT32_EXACT and whole):
-                got = f"values in {low}..{high}"
-                raise ValidationError("Network", "input", "whole numbers >= 0", got)
-        return high
-
     def _ids(self, sample_ids: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64]:
         if sample_ids is not None:
-            ids = np.asarray(sample_ids)
-            if ids.shape != (count,) or ids.dtype.kind not in "iu":
-                got = f"{ids.dtype}{ids.shape}"
-                raise ValidationError("Network", "sample_ids", f"{count} integers", got)
-            if ids.min() < 0 or ids.max() > random.MAX_INDEX:
-                raise ValidationError(
-                    "Network", "sample_ids", "0 <= id < 2**32", (ids.min(), ids.max())
-                )
-            return ids.astype(np.int64)
+            return check_ids(sample_ids, count)
         if self.training:
             first = int(self.samples_seen)
             self.samples_seen += count
@@ -431,9 +348,8 @@ class Network(torch.nn.Module):
         ValidationError
             The input shape is not known yet.
         """
-        wiring = self._wired("graph()")
-        layers = wiring.layers
-        names = self._names or [layer.where for layer in layers]
+        wiring = self._structure.wired("graph()")
+        layers, names = wiring.layers, self._structure.names()
         with unchanged(self.blocks):
             for layer in layers:
                 layer.check()
@@ -460,7 +376,7 @@ class Network(torch.nn.Module):
         ValidationError
             The input shape is not known yet, or the folder cannot be written.
         """
-        wiring = self._wired("export_hdf5()")
+        wiring = self._structure.wired("export_hdf5()")
         chain = self._layers if wiring.is_chain else None
         hdf5.write(path, self.graph(), chain)
 
@@ -475,12 +391,8 @@ class Network(torch.nn.Module):
                     memo[id(value)] = value.detach().clone()
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
-        twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        twin.__setstate__(copy.deepcopy(vars(self), memo))
         return twin
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The wiring holds functions of the moment; it is made anew when needed.
-        return {**vars(self), "_wiring": None}
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """As `torch.nn.Module` does, from plain modules of SLAYER's blocks, too."""
@@ -493,40 +405,11 @@ class Network(torch.nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-class _TakePart(torch.autograd.Function):
-    """A tensor, and others that take part in it: those get a gradient of 0, not None."""
-
-    @staticmethod
-    def forward(ctx, x, *others):  # type: ignore[override]
-        ctx.save_for_backward(*others)
-        return x.view_as(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):  # type: ignore[override]
-        return grad, *(torch.zeros_like(other) for other in ctx.saved_tensors)
-
-
-def _take_part(x: Tensor, others: Sequence[Tensor]) -> Tensor:
-    result: Any = _TakePart.apply(x, *others)
-    return result
-
-
 def _exact(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """No autocast, whose types do not hold the states."""
     if torch.is_autocast_enabled() or torch.is_autocast_cpu_enabled():
         return torch.autocast(device.type, enabled=False)
     return contextlib.nullcontext()
-
-
-def _input_mask(frames: Tensor, ids: npt.NDArray[np.int64], dropout: Dropout) -> Tensor:
-    """(N, inputs, T), 0 where an input is lost. Draws only where there is one."""
-    counts = frames.cpu().numpy()
-    sample, index, time_step = np.nonzero(counts)
-    lost = dropout.input_lost(ids[sample], time_step, index)
-    mask = np.ones_like(counts)
-    mask[sample[lost], index[lost], time_step[lost]] = 0
-    return torch.from_numpy(mask).to(frames.device)
 
 
 def _warn_of_shift(layers: list[Layer]) -> None:

@@ -1,12 +1,15 @@
-"""Warnings of blocks that cannot learn: they never fire, or get no gradient."""
+"""Blocks that cannot learn: gradients of zero in place of none, and warnings that name them."""
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 _PASSES = 3
 """Training passes in a row: one batch without a spike may be chance."""
@@ -83,3 +86,23 @@ class _Watch:
         self.gradient = self.gradient or bool(gradient.abs().max())
         if self.left == 0:
             self.silence.saw(self.name, self.gradient)
+
+
+class _TakePart(torch.autograd.Function):
+    """A tensor, and others that take part in it: those get a gradient of 0, not None."""
+
+    @staticmethod
+    def forward(ctx, x, *others):  # type: ignore[override]
+        ctx.save_for_backward(*others)
+        return x.view_as(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):  # type: ignore[override]
+        return grad, *(torch.zeros_like(other) for other in ctx.saved_tensors)
+
+
+def take_part(x: Tensor, others: Sequence[Tensor]) -> Tensor:
+    """``x``, in whose gradient all others have a part, if only of 0: others wait for theirs."""
+    result: Any = _TakePart.apply(x, *others)
+    return result

@@ -223,3 +223,9 @@ def test_a_replaced_block_is_noticed(tmp_path):
     got = net.graph().connections[0].weight
     assert got.shape == (3, 5)
     np.testing.assert_array_equal(got, 2 * np.round(want * 32).clip(-128, 127))
+    more = cuba.Dense(neuron, 3, 2, weight_scale=6, delay_shift=False)
+    net.blocks.append(more)
+    assert net(sb.spikes((1, 5, 3))).shape == (1, 2, 3)
+    net.blocks = torch.nn.ModuleList([more])
+    with pytest.raises(ValidationError, match=r"input shape: expected \(3,\) \(got \(5,\)\)"):
+        net.graph()

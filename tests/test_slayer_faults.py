@@ -128,7 +128,7 @@ def test_reparametrised_weights_run_and_are_exported(how, mode, tmp_path):
     net.export_hdf5(tmp_path / "a.net")
     for module, before in zip(net.modules(), attributes, strict=True):
         assert vars(module).keys() == before.keys()
-        assert all(vars(module)[name] is before[name] for name in before if name != "_structure")
+        assert all(vars(module)[name] is before[name] for name in before if name != "_known")
     assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
     for run in (graph, la.load(tmp_path / "a.net")):
         np.testing.assert_array_equal(la.simulate(run, x.numpy()).spikes, y.detach().numpy())

@@ -45,7 +45,7 @@ class Silence:
                 f"{', '.join(due)}: no spike in {_PASSES} training passes in a row, so what "
                 "follows gets no input and hardly learns: scale the weights up (weight_scale), "
                 "or lower the threshold.",
-                stacklevel=4,
+                stacklevel=6,  # the caller of the network
             )
         if silent:
             return  # which is why others get no gradient

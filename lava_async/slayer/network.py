@@ -117,7 +117,7 @@ class Network(torch.nn.Module):
     ):
         super().__init__()
         self.blocks = torch.nn.ModuleList(blocks)
-        self._structure = Structure(self.blocks, sources, output)
+        self._known = Structure(self.blocks, sources, output)
         self.schedule = Momentum() if schedule is None else schedule
         self.dropout = Dropout(input_dropout, spike_dropout, refractory_dropout, seed)
         self._rules = Rules(
@@ -236,6 +236,11 @@ class Network(torch.nn.Module):
     def output_shape(self) -> tuple[int, ...]:
         """Shape of one frame of the output, known with `input_shape`."""
         return self._structure.wired("output_shape").output_shape
+
+    @property
+    def _structure(self) -> Structure:
+        self._known.blocks = self.blocks  # which may be another list by now
+        return self._known
 
     @property
     def _layers(self) -> list[Layer]:

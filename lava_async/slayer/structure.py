@@ -71,6 +71,7 @@ class Structure:
     def keep(self, names: Sequence[str], order: Sequence[int]) -> None:
         """Names of populations and order of connections, as another graph has them."""
         self._names, self._order = names, order
+        self._wiring = None
 
     def names(self) -> Sequence[str]:
         """Of the populations."""

@@ -179,13 +179,14 @@ def wire(
         input_shape, tuple(populations), tuple(edge.connection for edge in edges), out.source,
         output_delay=_total(out.delay, output_delay),
     )
-    return Wiring(
-        [view.populations[i] for i in spiking], edges, pattern, out.shape,
-        is_chain=all(is_default(i, s) for i, s in enumerate(sources))
+    is_chain = (
+        all(is_default(i, seen) for i, seen in enumerate(sources))
         and last == len(layers) - 1
         and not np.any(output_delay)
-        and not any(isinstance(layer, PopulationLayer) for layer in layers),
+        and not any(isinstance(layer, PopulationLayer) for layer in layers)
     )
+    spiking_layers = [view.populations[i] for i in spiking]
+    return Wiring(spiking_layers, edges, pattern, out.shape, is_chain)
 
 
 class _View:

@@ -12,12 +12,16 @@ import pytest
 import torch
 from lava.lib.dl import slayer
 
+import chain_gradients
 import lava_async as la
 import slayer_blocks as sb
 from lava_async import slayer as async_slayer
 from lava_async._semantics.dropout import Dropout
 from lava_async.slayer import surrogate
-from lava_async.slayer.unrolled import Carried, Neurons, Rules, unlayered
+from lava_async.slayer.links import Link
+from lava_async.slayer.neurons import Neurons
+from lava_async.slayer.rules import Carried, Rules
+from lava_async.slayer.unrolled import unlayered
 
 SIZES = (5, 4, 3)
 THRESHOLD = 400.0
@@ -46,10 +50,10 @@ def neurons(i_decay=4096, v_decay=4096, sizes=SIZES, bias=None):
 
 def run(first, weights, x, model, schedule, rules, dropout=None):
     """Spikes (T, B, N) of a small chain, as a function of its weights."""
-    deliver = [lambda s, w=w: s @ w for w in weights]
+    links = [Link(p, p + 1, lambda s, w=w: s @ w) for p, w in enumerate(weights)]
     return unlayered(
-        x @ first, deliver, model, schedule, rules, np.arange(x.shape[1]),
-        dropout or Dropout(), 60,
+        [x @ first, *[None] * len(weights)], links, model, schedule, rules,
+        np.arange(x.shape[1]), dropout or Dropout(), 60,
     )
 
 
@@ -85,6 +89,50 @@ def test_gradcheck_of_the_smoothed_network(schedule, model, settings):
     outputs(first, *weights).sum().backward()  # spikes of all populations count
     assert all(w.grad.abs().max() > 1e-6 for w in (first, *weights))
     assert torch.autograd.gradcheck(outputs, (first, *weights), eps=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("schedule", [la.Momentum(1), la.Random(2, 4), la.Fifo(3)])
+def test_gradcheck_over_delays_and_recurrence(schedule):
+    """Skips, circles, and delays for each source; what comes late has its credit, too."""
+    first, (forth, further), _ = small_chain()
+    generator = torch.Generator().manual_seed(1)
+
+    def weight(rows, columns):
+        return torch.randn(rows, columns, generator=generator, dtype=torch.float64) * 500
+
+    back, own, skip = (w.requires_grad_() for w in (weight(3, 5), weight(4, 4), weight(5, 3)))
+    x = (torch.rand(5, 2, 6, generator=generator) < 0.4).double()
+    model = neurons(1000, 300)
+
+    def outputs(first, forth, further, back, own, skip):
+        links = [
+            Link(0, 1, lambda s: s @ forth), Link(1, 2, lambda s: s @ further),
+            Link(2, 0, lambda s: s @ back), Link(1, 1, lambda s: s @ own, np.array([0, 2, 0, 1])),
+            Link(0, 2, lambda s: s @ skip, 1),
+        ]  # fmt: skip
+        return unlayered(
+            [x @ first, None, None], links, model, schedule,
+            smooth_rules(credit=Carried(0.4, 0.7)), np.arange(x.shape[1]), Dropout(), 60,
+        )[..., -SIZES[-1] :]  # fmt: skip
+
+    weights = (first, forth, further, back, own, skip)
+    outputs(*weights).sum().backward()
+    assert all(w.grad.abs().max() > 1e-6 for w in weights)
+    assert torch.autograd.gradcheck(outputs, weights, eps=1e-4, atol=1e-7)
+
+
+def test_chains_have_the_gradient_of_0_1_0():
+    """To the last bit on the machine that wrote it; another processor may sum in another order."""
+    with np.load(chain_gradients.PATH) as kept:
+        left = set(kept)
+        for case, net, x in chain_gradients.cases():
+            for name, got in chain_gradients.gradients(net, x).items():
+                key = f"{case}/{name}"
+                want = kept[key]
+                left.remove(key)
+                scale = 0 if name == "spikes" else 1e-6 * np.abs(want).max()
+                np.testing.assert_allclose(got, want, rtol=0, atol=scale, err_msg=key)
+    assert not left
 
 
 def one_neuron(weight, inputs, rules, schedule=None, follower=None, **decays):

@@ -287,7 +287,7 @@ def test_delay_shift_only_warns_once_with_the_blocks_named():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"schedule": 8}, "schedule: expected LayerSync, Random or Momentum"),
+        ({"schedule": 8}, "schedule: expected one of LayerSync, Random, Momentum, Fifo, Mixture"),
         ({"refractory_dropout": 1.0}, "refractory: expected 0 <= p < 1"),
         ({"seed": -1}, "seed: expected 0 <= seed"),
         ({"surrogate": "step"}, "surrogate: expected one of"),
@@ -331,8 +331,21 @@ def test_a_time_step_that_takes_too_long_is_an_error():
         net(sb.spikes((1, 20, 6), density=0.9), sample_ids=[41])
 
 
-def test_layer_sync_refuses_thresholds_where_slayer_is_inexact():
-    neuron = {**sb.NEURON, "threshold": 64.0}
-    net = sb.network(sb.dense_blocks((6, 4), neuron=neuron), la.LayerSync())
-    with pytest.raises(UnsupportedError, match="threshold under LayerSync"):
-        net(torch.zeros(1, 6, 2))
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        {"threshold": 64.0, "current_decay": 0.5, "voltage_decay": 0.01},
+        {"threshold": 100.5, "current_decay": 0.2, "voltage_decay": 0.0},
+        {"scale": 50},
+        {"scale": 48, "threshold": 1.5},
+    ],
+)
+def test_layer_sync_is_exact_where_slayer_is_not(neuron):
+    """Thresholds above its epsilon, scales that are no power of 2."""
+    blocks = sb.dense_blocks((20, 6, 4), 20, neuron={**sb.NEURON, **neuron})
+    net = sb.network(blocks, la.LayerSync())
+    x = sb.spikes((3, 20, 20), high=4)
+    y = net(x)
+    record = la.simulate(net.graph(), x.numpy(), backend="reference")
+    assert record.all_spikes.sum() > 0 and not record.overflows.any()
+    assert np.array_equal(y.detach().numpy(), record.spikes)

@@ -6,6 +6,7 @@
 """
 
 from lava_async.slayer.network import Network as Network
-from lava_async.slayer.unrolled import Carried as Carried
+from lava_async.slayer.population import Population as Population
+from lava_async.slayer.rules import Carried as Carried
 
-__all__ = ["Carried", "Network"]
+__all__ = ["Carried", "Network", "Population"]

@@ -5,28 +5,52 @@ Whatever a block asks for and we do not run is refused here, by the block's plac
 
 from __future__ import annotations
 
-import contextlib
+import abc
+import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from lava.lib.dl.slayer import neuron as neurons
+from lava.lib.dl.slayer import synapse as synapses
 from lava.lib.dl.slayer.block import cuba
 from torch import Tensor
-from torch.nn.utils.weight_norm import WeightNorm
 
 from lava_async._semantics import dynamics as dyn
-from lava_async._semantics.connections import Connection, Conv, Dense, OneToOne
+from lava_async._semantics.connections import INPUT, Conv, Dense, OneToOne, Shape
 from lava_async._semantics.graph import Population
 from lava_async.errors import UnsupportedError, ValidationError
+from lava_async.slayer import plain, splitting
+from lava_async.slayer.edges import Edge, Pick, edge
+from lava_async.slayer.links import Delay
+from lava_async.slayer.weights import integers, synapse_weight
 
-Shape = tuple[int, ...]
+
+@dataclass(frozen=True)
+class Piece:
+    """Some of the channels that a block sees.
+
+    Attributes
+    ----------
+    source : int
+        Population, or `INPUT`.
+    delay : int or (n,) array of int
+        Time steps, for all its neurons or for each.
+    shape : tuple of int
+        As the block sees them; () while it is not known.
+    """
+
+    source: int
+    delay: Delay
+    shape: Shape
 
 
-class Layer:
-    """A block at its place in the network. Base of the four kinds that are run.
+class Layer(abc.ABC):
+    """A block at its place in the network.
 
     Attributes
     ----------
@@ -35,21 +59,85 @@ class Layer:
     block : torch.nn.Module
     """
 
-    spiking = True
+    kind: ClassVar[type[torch.nn.Module]]
+    """The class of the block, whose subclasses may only add to it."""
 
     def __init__(self, where: str, block: Any):
         self.where = where
         self.block = block
-        if getattr(block, "count_log", False):
-            raise self.unsupported("count_log", "False", True)
+        self.check()
 
     def unsupported(self, what: str, wanted: object, got: object) -> UnsupportedError:
         return UnsupportedError(self.where, what, wanted, got)
 
-    def check_neuron(self) -> None:
+    def check(self) -> None:
+        """Raise `UnsupportedError` if the block asks for something that is not run."""
+        if getattr(self.block, "count_log", False):
+            raise self.unsupported("count_log", "False", True)
+        plain.refuse_overrides(self.where, "block", self.block, self.kind, plain.EXPORT)
+        plain.refuse_hooks(self.where, "block", self.block)
+
+
+class PassingLayer(Layer):
+    """A block without neurons."""
+
+    @abc.abstractmethod
+    def passed(self, piece: Piece) -> Piece:
+        """What a block after this one sees of what this one sees."""
+
+    def settle(self, shape: Shape) -> None:
+        """Tell the block the shape of its output, as its first forward would."""
+
+
+class ShapeLayer(PassingLayer):
+    """`Input` without neurons: a shape."""
+
+    kind = cuba.Input
+
+    def __init__(self, where: str, block: Any):
+        super().__init__(where, block)
+        # SLAYER's does the same, but is a local function, which no pickle can hold.
+        block.pre_hook_fx = _same
+
+    def passed(self, piece):
+        return piece
+
+    def settle(self, shape):
+        self.block.input_shape = torch.Size(shape)
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+class FlattenLayer(PassingLayer):
+    """`Flatten`: a pure reshape, in C order."""
+
+    kind = cuba.Flatten
+
+    def passed(self, piece):
+        if not piece.shape:
+            return piece
+        if len(piece.shape) != 3:
+            raise ValidationError(self.where, "input shape", "(C, H, W)", piece.shape)
+        return Piece(piece.source, piece.delay, (math.prod(piece.shape),))
+
+    def settle(self, shape):
+        self.block.shape = [math.prod(shape), 1, 1]
+
+
+class SpikingLayer(Layer):
+    """A block with neurons: one population."""
+
+    thresholds = range(1, dyn.THRESHOLD_MAX + 1)
+
+    def check(self) -> None:
+        super().check()
         neuron, block = self.block.neuron, self.block
+        plain.refuse_overrides(self.where, "neuron", neuron, neurons.cuba.Neuron)
+        plain.refuse_hooks(self.where, "neuron", neuron)
         off = [
-            ("delay", block.delay, "no axonal delay"),
+            ("delay", getattr(block, "delay", None), "no axonal delay"),
             ("norm", neuron.norm, "no normalization"),
             ("dropout", neuron.drop, "none (use spike_dropout of the network)"),
         ]
@@ -65,290 +153,232 @@ class Layer:
         for what, value, wanted, why in flags:
             if value is not wanted:
                 raise self.unsupported(f"neuron {what}", f"{wanted}: {why}", value)
-        if not 1 <= neuron.v_th_mant <= dyn.THRESHOLD_MAX:
-            raise self.unsupported(
-                "threshold", f"a mantissa in 1..{dyn.THRESHOLD_MAX}", neuron.v_th_mant
-            )
+        if neuron.v_th_mant not in self.thresholds:
+            low, high = self.thresholds[0], self.thresholds[-1]
+            raise self.unsupported("threshold", f"a mantissa in {low}..{high}", neuron.v_th_mant)
 
-    def integers(self, parameter: Tensor, hook: Callable[..., Tensor] | None) -> Tensor:
-        """A parameter as the whole numbers that are exported, straight through."""
-        if hook is None:
-            raise self.unsupported("pre_hook_fx", "a quantizer such as quantize_8bit", None)
-        try:
-            value = hook(parameter, descale=True)
-        except TypeError as error:
-            raise self.unsupported(
-                "pre_hook_fx", "a function (weight, descale=False), as quantize_8bit", error
-            ) from error
-        if not bool(torch.isfinite(value).all()):
-            raise ValidationError(
-                self.where, "weight", "finite numbers", "nan or inf: training diverged?"
-            )
-        # The hook divides and multiplies by the scale, which may leave the last bits off.
-        whole = value + (value.detach().round() - value.detach())
-        low, high = torch.aminmax(whole.detach())
-        off = (whole - value).detach().abs().max()
-        if not (off < 1e-3 and low >= dyn.WEIGHT_MIN and high <= dyn.WEIGHT_MAX):
-            got = f"{float(value.detach().min())}..{float(value.detach().max())}"
-            raise self.unsupported(
-                "pre_hook_fx", f"integers in {dyn.WEIGHT_MIN}..{dyn.WEIGHT_MAX}", got
-            )
-        return whole
+    @property
+    def decays(self) -> tuple[int, int]:
+        """Of current and voltage, as SLAYER's ``cx_…_decay``, of parameters of any float type."""
+        i, v = (
+            round(min(max(float(decay), 0), dyn.DECAY_ONE))
+            for decay in (self.block.neuron.current_decay, self.block.neuron.voltage_decay)
+        )
+        return i, v
 
-    def resolve(self, shape: Shape) -> Shape:
-        """The shape of the layer's output; tells the block, as its first forward would."""
-        raise NotImplementedError
+    @property
+    def size(self) -> int:
+        return self.block.neuron.num_neurons
 
-    def settle(self, shape: Shape) -> Shape:
-        """Tell the block's neuron its shape."""
+    @abc.abstractmethod
+    def output_shape(self, pieces: Sequence[Piece]) -> Shape:
+        """The population's shape, or () while too little is known of what it sees."""
+
+    def settle(self, shape: Shape) -> None:
+        """Tell the block's neuron its shape, as its first forward would."""
         neuron = self.block.neuron
         neuron.shape = torch.Size(shape)
         neuron.num_neurons = math.prod(shape)
-        return shape
 
-    def weight(self) -> Tensor:
-        """Integer weights, differentiable."""
-        raise NotImplementedError
+    @abc.abstractmethod
+    def edges(self, target: int, pieces: Sequence[Piece], shape: Shape) -> list[Edge]:
+        """One edge for each piece, with the shapes checked."""
+
+    @abc.abstractmethod
+    def weights(self) -> list[Tensor]:
+        """The block's integer weights, differentiable; its edges pick theirs out of them."""
 
     def bias(self) -> Tensor | None:
-        """Integer bias (1,), differentiable."""
+        """Integer bias (1,) or (size,), differentiable."""
         return None
 
-    def deliver(self, weight: Tensor, spikes: Tensor) -> Tensor:
-        """Weighted sums (B, size) of spikes (B, source size)."""
-        raise NotImplementedError
-
-    def layered(self, x: Tensor) -> Tensor:
-        """SLAYER's own forward, without the per-layer shift: (N, ..., T) -> (N, ..., T)."""
-        return self.block.neuron(self.block.synapse(x))
-
-    def fan_in_l1(self, weight: Tensor) -> float:
-        """Largest sum of absolute weights of one target."""
-        return float(weight.detach().abs().flatten(1).sum(1).max())
-
-    def connection(self, source: int, target: int) -> Connection:
-        raise NotImplementedError
-
-    def population(self) -> Population:
+    def population(self, name: str) -> Population:
+        """With the current numbers."""
         neuron, bias = self.block.neuron, self.bias()
         shape = tuple(neuron.shape)
-        return Population(
-            self.where,
-            shape,
-            int(neuron.cx_current_decay),
-            int(neuron.cx_voltage_decay),
-            neuron.v_th_mant,
-            None if bias is None else np.full(shape, int(bias), np.int64),
-        )
-
-    @contextlib.contextmanager
-    def exportable(self) -> Iterator[None]:
-        """While this is open, the block's export leaves the block as it is."""
-        yield
+        if bias is not None:
+            values = bias.detach().to(torch.int64).cpu().numpy()
+            bias = np.broadcast_to(values, (self.size,)).reshape(shape)
+        return Population(name, shape, *self.decays, neuron.v_th_mant, bias)
 
 
-class InputLayer(Layer):
-    """`Input`: a shape, or neurons that see each input through one shared weight."""
+class InputLayer(SpikingLayer):
+    """`Input` with neurons, each of which sees one input through a shared weight."""
 
-    def __init__(self, where: str, block: Any):
-        super().__init__(where, block)
-        self.spiking = block.neuron is not None
-        if not self.spiking:
-            return
-        self.check_neuron()
-        if block.bias is not None and int(block.neuron.cx_current_decay) != dyn.DECAY_ONE:
+    kind = cuba.Input
+
+    def check(self) -> None:
+        super().check()
+        block = self.block
+        if block.bias is not None and self.decays[0] != dyn.DECAY_ONE:
             # SLAYER adds it to the current, the chip to the voltage.
             raise self.unsupported(
                 "bias", "none, or neurons with current_decay 1",
-                f"current_decay {int(block.neuron.cx_current_decay) / dyn.DECAY_ONE}",
+                f"current_decay {self.decays[0] / dyn.DECAY_ONE}",
             )
 
-    def resolve(self, shape: Shape) -> Shape:
+    def output_shape(self, pieces):
+        return pieces[0].shape
+
+    def settle(self, shape):
+        super().settle(shape)
         self.block.input_shape = torch.Size(shape)
-        return self.settle(shape) if self.spiking else shape
+
+    def edges(self, target, pieces, shape):
+        if [(piece.source, np.any(piece.delay)) for piece in pieces] != [(INPUT, False)]:
+            raise self.unsupported("sources", "the network's input, without delay", "others")
+        return [edge(OneToOne(INPUT, target, 0), shape, shape, _first)]
 
     def weight(self) -> Tensor:
         block = self.block
         if block.weight is None:
-            return torch.tensor([float(block.neuron.w_scale)])
-        return self.integers(block.weight, block.pre_hook_fx)
+            return torch.tensor([float(block.neuron.w_scale)], device=block.neuron.device)
+        return integers(self.where, "weight", block.weight, block.pre_hook_fx)
 
-    def bias(self) -> Tensor | None:
+    def weights(self):
+        return [self.weight()]
+
+    def bias(self):
         if self.block.bias is None:
             return None
-        return self.integers(self.block.bias, self.block.pre_hook_fx)
-
-    def deliver(self, weight: Tensor, spikes: Tensor) -> Tensor:
-        return spikes * weight
-
-    def fan_in_l1(self, weight: Tensor) -> float:
-        return float(weight.detach().abs())
-
-    def layered(self, x: Tensor) -> Tensor:
-        if not self.spiking:
-            return x
-        # Not SLAYER's forward, which also clips the input at 254 / scale.
-        neuron, bias = self.block.neuron, self.bias()
-        current = x * self.weight() if bias is None else x * self.weight() + bias
-        return neuron(current / neuron.w_scale)
-
-    def connection(self, source: int, target: int) -> Connection:
-        return OneToOne(source, target, int(self.weight()))
+        return integers(self.where, "bias", self.block.bias, self.block.pre_hook_fx)
 
 
-class FlattenLayer(Layer):
-    """`Flatten`: a pure reshape, in C order."""
+class SynapseLayer(SpikingLayer):
+    """Base of SLAYER's blocks with a synapse. Several sources are concatenated as channels."""
 
-    spiking = False
+    synapse: ClassVar[type[torch.nn.Module]]
 
-    def resolve(self, shape: Shape) -> Shape:
-        if len(shape) != 3:
-            raise ValidationError(self.where, "input shape", "(C, H, W)", shape)
-        size = math.prod(shape)
-        self.block.shape = [size, 1, 1]
-        return (size,)
-
-    def layered(self, x: Tensor) -> Tensor:
-        return x.flatten(1, -2)
-
-
-class SynapseLayer(Layer):
-    """Base of the layers with a synapse."""
-
-    def __init__(self, where: str, block: Any):
-        super().__init__(where, block)
-        self.check_neuron()
-        self.weight()
-
-    def synapse_weight(self) -> Tensor:
-        """The real-valued weight (out, in, kernel_h, kernel_w, 1), differentiable."""
+    def check(self) -> None:
+        super().check()
         synapse = self.block.synapse
-        for hook in synapse._forward_pre_hooks.values():
-            if isinstance(hook, WeightNorm):
-                return hook.compute_weight(synapse)
-        return synapse.weight
+        plain.refuse_overrides(self.where, "synapse", synapse, self.synapse)
+        plain.refuse_hooks(self.where, "synapse", synapse, weight_hooks=True)
+        if synapse.bias is not None:
+            raise self.unsupported("synapse.bias", "none", "some")
 
     def weight(self) -> Tensor:
-        return self.integers(self.synapse_weight(), self.block.synapse.pre_hook_fx).squeeze(-1)
-
-    @contextlib.contextmanager
-    def exportable(self) -> Iterator[None]:
-        """SLAYER's export would disable weight normalization for good."""
         synapse = self.block.synapse
-        if not synapse.weight_norm_enabled:
-            yield
-            return
-        before = synapse.weight
-        try:
-            synapse.weight = self.synapse_weight().detach()
-            synapse.weight_norm_enabled = False
-            yield
-        finally:
-            synapse.weight = before
-            synapse.weight_norm_enabled = True
+        weight = synapse_weight(self.where, synapse)
+        return integers(self.where, "weight", weight, synapse.pre_hook_fx).squeeze(-1)
+
+    def weights(self):
+        return [self.weight()]
+
+    def channels(self, pieces: Sequence[Piece], rank: int) -> list[slice]:
+        """Which of the block's input channels each piece is."""
+        wanted = self.block.synapse.in_channels
+        shapes = [piece.shape for piece in pieces]
+        fits = all(len(s) == rank and s[1:] == shapes[0][1:] for s in shapes)
+        if not fits or sum(s[0] for s in shapes) != wanted:
+            expected: object = (wanted, "H", "W")[:rank]
+            if len(pieces) != 1:
+                expected = f"of {wanted} channels in all, each {('C', 'H', 'W')[:rank]}"
+            raise ValidationError(
+                self.where, "input shape", expected, shapes[0] if len(shapes) == 1 else shapes
+            )
+        ends = np.cumsum([0, *(s[0] for s in shapes)]).tolist()
+        return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
 class DenseLayer(SynapseLayer):
     """`Dense`: all-to-all synapses."""
 
-    def __init__(self, where: str, block: Any):
-        super().__init__(where, block)
-        synapse = block.synapse
+    kind = cuba.Dense
+    synapse = synapses.layer.Dense
+
+    def check(self) -> None:
+        super().check()
+        synapse = self.block.synapse
         if tuple(synapse.kernel_size) != (1, 1, 1):
             raise self.unsupported(
                 "in_neurons", "an integer (with a Flatten block before)",
                 (*synapse.kernel_size[1::-1], synapse.in_channels),
             )
-        if block.mask is not None and synapse.weight_norm_enabled:
-            # SLAYER masks the weight and then computes it anew from its norm.
-            raise self.unsupported("mask", "none with weight_norm", tuple(block.mask.shape[:2]))
+        if self.block.mask is not None and "weight" not in synapse._parameters:
+            # SLAYER masks the weight and then computes it anew.
+            raise self.unsupported(
+                "mask", "none with weight_norm, pruning or other reparametrisations",
+                tuple(self.block.mask.shape[:2]),
+            )
 
-    def resolve(self, shape: Shape) -> Shape:
-        wanted = self.block.synapse.in_channels
-        if shape != (wanted,):
-            raise ValidationError(self.where, "input shape", (wanted,), shape)
-        return self.settle((self.block.synapse.out_channels,))
+    def output_shape(self, pieces):
+        return (self.block.synapse.out_channels,)
 
-    def synapse_weight(self) -> Tensor:
+    def weight(self):
         if self.block.mask is not None:
             self.block.synapse.weight.data *= self.block.mask
-        return super().synapse_weight()
-
-    def weight(self) -> Tensor:
         return super().weight().flatten(1)
 
-    def deliver(self, weight: Tensor, spikes: Tensor) -> Tensor:
-        return spikes @ weight.t()
-
-    def layered(self, x: Tensor) -> Tensor:
-        if self.block.mask is not None:
-            self.block.synapse.weight.data *= self.block.mask
-        return super().layered(x)
-
-    def connection(self, source: int, target: int) -> Connection:
-        return Dense(source, target, self.weight().detach().cpu().numpy())
+    def edges(self, target, pieces, shape):
+        return [
+            edge(
+                Dense(p.source, target, np.zeros((shape[0], p.shape[0]), np.int16), delay=p.delay),
+                p.shape, shape, _first if len(pieces) == 1 else _columns(channels),
+            )
+            for p, channels in zip(pieces, self.channels(pieces, 1), strict=True)
+        ]
 
 
 class ConvLayer(SynapseLayer):
     """`Conv`: 2-D convolution."""
 
-    @property
-    def geometry(self) -> dict[str, Any]:
-        synapse = self.block.synapse
-        return {
-            "stride": synapse.stride[:2],
-            "padding": synapse.padding[:2],
-            "dilation": synapse.dilation[:2],
-            "groups": synapse.groups,
-        }
+    kind = cuba.Conv
+    synapse = synapses.layer.Conv
 
-    def resolve(self, shape: Shape) -> Shape:
+    def connection(self, in_channels: int) -> Conv:
+        """The block as it sees so many channels, all weights 0."""
+        s = self.block.synapse
+        shape = (s.out_channels, in_channels // s.groups, *s.kernel_size[:2])
+        weight = np.zeros(shape, np.int16)
+        return Conv(INPUT, 0, weight, s.stride[:2], s.padding[:2], s.dilation[:2], s.groups)
+
+    def output_shape(self, pieces):
+        seen = next((piece.shape for piece in pieces if piece.shape), ())
+        if not seen:
+            return ()
         channels = self.block.synapse.in_channels
-        if len(shape) != 3 or shape[0] != channels:
-            raise ValidationError(self.where, "input shape", (channels, "H", "W"), shape)
-        self.in_shape = shape
-        out = self.connection(0, 0).out_shape(shape)
+        if len(seen) != 3:
+            raise ValidationError(self.where, "input shape", (channels, "H", "W"), seen)
+        out = self.connection(channels).out_shape(seen)
         if min(out) < 1:
             raise ValidationError(self.where, "output shape", "at least (1, 1, 1)", out)
-        return self.settle(out)
+        return out
 
-    def deliver(self, weight: Tensor, spikes: Tensor) -> Tensor:
-        frames = spikes.reshape(len(spikes), *self.in_shape)
-        return F.conv2d(frames, weight, **self.geometry).flatten(1)
+    def edges(self, target, pieces, shape):
+        parts = self.channels(pieces, 3)
+        if len(pieces) == 1 or self.block.synapse.groups == 1:
+            return [
+                edge(
+                    _between(self.connection(p.shape[0]), p, target),
+                    p.shape, shape, _first if len(pieces) == 1 else _columns(channels),
+                )
+                for p, channels in zip(pieces, parts, strict=True)
+            ]
+        # A part of the channels reaches a part of the targets only, which no Conv can say.
+        whole = self.connection(self.block.synapse.in_channels)
+        return [
+            edge(_between(sparse, p, target), p.shape, shape, _taps(taps))
+            for p, (sparse, taps) in zip(
+                pieces, splitting.parts(whole, [p.shape for p in pieces]), strict=True
+            )
+        ]
 
-    def connection(self, source: int, target: int) -> Conv:
-        return Conv(source, target, self.weight().detach().cpu().numpy(), **self.geometry)
+
+def _first(weights: Sequence[Tensor]) -> Tensor:
+    return weights[0]
 
 
-_KINDS: dict[type, type[Layer]] = {
-    cuba.Input: InputLayer,
-    cuba.Flatten: FlattenLayer,
-    cuba.Dense: DenseLayer,
-    cuba.Conv: ConvLayer,
-}
+def _columns(channels: slice) -> Pick:
+    return lambda weights: weights[0][:, channels]
 
 
-def layers_of(blocks: Sequence[torch.nn.Module]) -> list[Layer]:
-    """The blocks as layers.
+def _taps(taps: Tensor) -> Pick:
+    return lambda weights: weights[0].flatten()[taps]
 
-    Raises
-    ------
-    UnsupportedError
-        A block asks for something that is not run.
-    """
-    layers: list[Layer] = []
-    for index, block in enumerate(blocks):
-        where = f"blocks[{index}] ({type(block).__name__})"
-        kind = next((k for b, k in _KINDS.items() if isinstance(block, b)), None)
-        if kind is None:
-            names = ", ".join(b.__name__ for b in _KINDS)
-            got = f"{type(block).__module__}.{type(block).__qualname__}"
-            raise UnsupportedError(where, "block type", f"slayer.block.cuba: {names}", got)
-        if kind is InputLayer and index:
-            raise UnsupportedError(where, "place", "blocks[0]", f"blocks[{index}]")
-        layers.append(kind(where, block))
-    if not any(layer.spiking for layer in layers):
-        raise ValidationError(
-            "Network", "blocks", "at least one with neurons", f"{len(layers)} without"
-        )
-    return layers
+
+def _between(connection: Any, piece: Piece, target: int) -> Any:
+    """The connection with the ends and the delay of a piece."""
+    return dataclasses.replace(
+        connection, source=piece.source, target=target, delay=piece.delay
+    )

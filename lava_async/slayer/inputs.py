@@ -1,0 +1,64 @@
+"""What comes into a network: frames and sample ids, checked."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lava_async._semantics import random
+from lava_async._semantics.connections import Shape
+from lava_async._semantics.dropout import Dropout
+from lava_async.errors import ValidationError
+from lava_async.slayer.neurons import FLOAT32_EXACT
+
+
+def check_input(x: Tensor, shape: Shape | None) -> float:
+    """The highest count of an input (N, *shape, T).
+
+    Raises
+    ------
+    ValidationError
+        Wrong number of dimensions, or values that are not whole numbers >= 0.
+    """
+    known = () if shape is None else (len(shape) + 2,)
+    if not isinstance(x, Tensor) or x.dim() not in (3, 5, *known) or 0 in x.shape:
+        got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise ValidationError(
+            "Network", "input", "(N, C, T) or (N, C, H, W, T), none of them 0", got
+        )
+    with torch.no_grad():
+        low, high = (float(extreme) for extreme in torch.aminmax(x))
+        # Sample by sample: a copy of all would not fit into the processor's cache.
+        whole = not x.is_floating_point() or all(torch.equal(s, s.floor()) for s in x)
+    if not (low >= 0 and high < FLOAT32_EXACT and whole):
+        raise ValidationError("Network", "input", "whole numbers >= 0", f"values in {low}..{high}")
+    return high
+
+
+def check_ids(sample_ids: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
+    """Sample ids (count,).
+
+    Raises
+    ------
+    ValidationError
+        They are not that many integers in 0..2**32 - 1.
+    """
+    ids = np.asarray(sample_ids)
+    if ids.shape != (count,) or ids.dtype.kind not in "iu":
+        got = f"{ids.dtype}{ids.shape}"
+        raise ValidationError("Network", "sample_ids", f"{count} integers", got)
+    if ids.min() < 0 or ids.max() > random.MAX_INDEX:
+        raise ValidationError("Network", "sample_ids", "0 <= id < 2**32", (ids.min(), ids.max()))
+    return ids.astype(np.int64)
+
+
+def kept(frames: Tensor, ids: npt.NDArray[np.int64], dropout: Dropout) -> Tensor:
+    """(N, inputs, T), 0 where an input is lost. Draws only where there is one."""
+    counts = frames.cpu().numpy()
+    sample, index, time_step = np.nonzero(counts)
+    lost = dropout.input_lost(ids[sample], time_step, index)
+    mask = np.ones_like(counts)
+    mask[sample[lost], index[lost], time_step[lost]] = 0
+    return torch.from_numpy(mask).to(frames.device)

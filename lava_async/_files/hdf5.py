@@ -19,7 +19,6 @@ import numpy as np
 from lava_async._files import foreign, hdf5_graph, hdf5_heap, hdf5_layers, hdf5_own
 from lava_async._files.digest import digest
 from lava_async._files.hdf5_fields import Fields, hdf5_errors
-from lava_async._files.hdf5_own import write_schedule as write_schedule
 from lava_async._semantics.graph import Graph
 from lava_async.errors import FileFormatError, ValidationError
 

@@ -40,7 +40,10 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
         0..`Graph.max_input`.
     """
     where = "input"
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ValidationError(where, "shape", "rows of one length", error) from None
     if array.dtype.kind not in "buif":
         raise ValidationError(where, "dtype", "integers", array.dtype)
     ndim = len(graph.input_shape)
@@ -71,7 +74,11 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
 def _check_sample_ids(sample_ids: npt.ArrayLike | None, batch: int) -> npt.NDArray[np.int64]:
     if sample_ids is None:
         return np.arange(batch)
-    ids = np.asarray(sample_ids)
+    try:
+        ids = np.asarray(sample_ids)
+    except ValueError as error:
+        wanted = f"{batch} integers"
+        raise ValidationError("simulate", "sample_ids", wanted, error) from None
     if ids.shape != (batch,) or ids.dtype.kind not in "iu":
         raise ValidationError(
             "simulate", "sample_ids", f"{batch} integers", f"{ids.dtype}{ids.shape}"

@@ -38,15 +38,19 @@ class LavaAsyncError(Exception):
     @overload
     def __init__(self, where: object, what: object, expected: object, got: object, /) -> None: ...
     def __init__(self, *parts: object) -> None:
-        super().__init__(*parts)  # all of them, so that copies and pickles are whole
+        text = str(parts[0])
         if len(parts) == 4:
             self.where, self.what, self.expected, self.got = parts
+            text = f"{self.where}: {self.what}: expected {self.expected} (got {self.got})"
+            text = " ".join(text.splitlines())
+        super().__init__(text)
 
-    def __str__(self) -> str:
-        if len(self.args) != 4:
-            return super().__str__()
-        text = f"{self.where}: {self.what}: expected {self.expected} (got {self.got})"
-        return " ".join(text.splitlines())
+    def __reduce__(self) -> tuple[object, ...]:
+        # What was got may be anything; across processes its text will do.
+        if self.what is None:
+            return type(self), self.args
+        parts = self.where, self.what, self.expected, self.got
+        return type(self), tuple(p if isinstance(p, (str, int, float)) else str(p) for p in parts)
 
     def at(self, where: object, kind: type[_Error]) -> _Error:
         """The same complaint about another place: an argument of the caller, a file's layer."""

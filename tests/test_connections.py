@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lava_async as la
-from lava_async.errors import GraphError
+from lava_async.errors import GraphError, UnsupportedError
 from random_networks import Neighbours, graphs
 
 
@@ -166,6 +166,35 @@ def test_ends_may_be_any_whole_number():
     graph = graph_of(la.Dense(np.int8(-1), np.float64(0), np.full((2, 3), 60)))
     assert type(graph.connections[0].source) is type(graph.connections[0].target) is int
     assert la.simulate(graph, np.ones((3, 1), int)).spikes.all()
+
+
+@pytest.mark.parametrize("base", [la.Dense, la.Conv, la.OneToOne, la.Sparse])
+def test_a_kind_of_ones_own_is_based_on_connection_alone(base):
+    """Compiled code and processes would run what the base says, whatever it changes."""
+    with pytest.raises(UnsupportedError, match=f"expected Connection .got {base.__name__}"):
+        type("Mine", (base,), {})
+    assert type("Twice", (Neighbours,), {})(la.INPUT, 0, (1, 2)).weight == (1, 2)
+
+
+RAGGED = [[1, 2], [3]]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: la.Dense(-1, 0, RAGGED),
+        lambda: la.Dense(-1, 0, [[1, 2]], delay=RAGGED),
+        lambda: la.Conv(-1, 0, np.ones((1, 1, 1, 1)), stride=RAGGED),
+        lambda: la.Population("p", RAGGED, 0, 0, 1),
+        lambda: la.Population("p", (2,), RAGGED, 0, 1),
+        lambda: la.Population("p", (2,), 0, 0, RAGGED),
+        lambda: la.Population("p", (2,), 0, 0, 1, RAGGED),
+        lambda: la.Population(7, (2,), 0, 0, 1),
+    ],
+)
+def test_what_is_no_array_or_no_name_is_refused(build):
+    with pytest.raises(GraphError, match=r"expected (numbers in rows of one length|a text)"):
+        build()
 
 
 def test_connections_and_graphs_can_be_copied_and_pickled():

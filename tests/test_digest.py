@@ -100,15 +100,15 @@ def test_what_runs_alike_is_alike(change):
 
 
 def test_a_kind_of_ones_own_is_its_synapses():
-    class Mine(la.Dense):
-        pass
+    synapses = la.Dense(la.INPUT, 0, np.arange(6).reshape(3, 2)).synapses((2,))
+
+    class Mine(la.Connection):
+        def synapses(self, source_shape):
+            return synapses
 
     graphs = [
         la.Graph((2,), (la.Population("a", (3,), 1, 2, 3),), (connection,))
-        for dense in (la.Dense(la.INPUT, 0, np.arange(6).reshape(3, 2)),)
-        for connection in (
-            Mine(la.INPUT, 0, dense.weight), la.Sparse(la.INPUT, 0, dense.synapses((2,)))
-        )
+        for connection in (Mine(la.INPUT, 0), la.Sparse(la.INPUT, 0, synapses))
     ]
     assert digest(graphs[0]) == digest(graphs[1])
 

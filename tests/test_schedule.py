@@ -89,7 +89,19 @@ def test_a_users_own_schedule_runs_on_the_reference_and_is_refused_by_the_kernel
         schedule.to_dict()
 
 
-@pytest.mark.parametrize("result", [[1.0], np.full(4, np.nan), ["a"] * 4, np.ones((4, 1)), None])
+def test_a_schedule_cannot_change_the_pool():
+    class Meddling(la.AsyncSchedule):
+        def priorities(self, neurons, *rest):
+            neurons[:] = 0
+            return neurons
+
+    with pytest.raises(ValueError, match="read-only"):
+        released(Meddling(2))
+
+
+@pytest.mark.parametrize(
+    "result", [[[1], [2, 3]], [1.0], np.full(4, np.nan), ["a"] * 4, np.ones((4, 1)), None]
+)
 def test_priorities_that_are_no_numbers_are_refused(result):
     class Wrong(la.AsyncSchedule):
         def priorities(self, *arguments):
@@ -152,6 +164,7 @@ def test_every_sample_of_a_mixture_runs_as_with_its_own_schedule():
         (([la.Fifo(1), la.Fifo(2)], [1, float("inf")]), "weights: expected 2 numbers"),
         (([la.Fifo(1), la.Fifo(2)], [1e308, 1e308]), "weights: .* of a finite sum"),
         (([la.Fifo(1), la.Fifo(2)], "ab"), "weights: expected 2 numbers"),
+        (([la.Fifo(1), la.Fifo(2)], [[1], [1, 2]]), "weights: expected 2 numbers"),
         (([la.Fifo(1)], None, -1), "seed: expected 0 <= seed"),
     ],
 )

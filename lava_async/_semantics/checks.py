@@ -14,11 +14,19 @@ from lava_async.errors import GraphError
 INT32_MAX = (1 << 31) - 1
 
 
+def array(where: str, what: str, value: npt.ArrayLike) -> npt.NDArray:
+    """As an array, or `GraphError` if it has no shape."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise GraphError(where, what, "numbers in rows of one length", error) from None
+
+
 def integer(where: str, what: str, value: object, low: int, high: int) -> int:
-    array = np.asarray(value)
-    if array.size != 1 or array.dtype.kind not in "iuf":
+    given = array(where, what, value)  # type: ignore[arg-type]
+    if given.size != 1 or given.dtype.kind not in "iuf":
         raise GraphError(where, what, f"one integer in {low}..{high}", value)
-    number = array.reshape(-1)[0]
+    number = given.reshape(-1)[0]
     if not np.isfinite(number) or number != np.floor(number) or not low <= number <= high:
         raise GraphError(where, what, f"an integer in {low}..{high}", number)
     return int(number)
@@ -27,34 +35,34 @@ def integer(where: str, what: str, value: object, low: int, high: int) -> int:
 def integers(
     where: str, what: str, value: npt.ArrayLike, low: int, high: int, dtype: type
 ) -> npt.NDArray:
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise GraphError(where, what, "numbers", f"dtype {array.dtype}")
+    given = array(where, what, value)
+    if given.dtype.kind not in "iuf":
+        raise GraphError(where, what, "numbers", f"dtype {given.dtype}")
     with np.errstate(invalid="ignore"):
-        bad = ~((array >= low) & (array <= high) & (array == np.floor(array)))
+        bad = ~((given >= low) & (given <= high) & (given == np.floor(given)))
     if bad.any():
         index = tuple(int(i) for i in np.argwhere(bad)[0])
         raise GraphError(
-            where, f"{what}{list(index)}", f"an integer in {low}..{high}", array[index]
+            where, f"{what}{list(index)}", f"an integer in {low}..{high}", given[index]
         )
-    result = array.astype(dtype)
+    result = given.astype(dtype)
     result.setflags(write=False)
     return result
 
 
 def pair(where: str, what: str, value: object, low: int, high: int = 1 << 15) -> tuple[int, int]:
-    array = np.asarray(value).reshape(-1)
-    if array.size not in (1, 2):
+    given = array(where, what, value).reshape(-1)  # type: ignore[arg-type]
+    if given.size not in (1, 2):
         raise GraphError(where, what, "one integer or (height, width)", value)
-    pair = [integer(where, what, v, low, high) for v in array]
+    pair = [integer(where, what, v, low, high) for v in given]
     return (pair[0], pair[-1])
 
 
 def shape(where: str, value: Sequence[int]) -> tuple[int, ...]:
-    array = np.asarray(value).reshape(-1)
-    if array.size == 0:
+    given = array(where, "shape", value).reshape(-1)
+    if given.size == 0:
         raise GraphError(where, "shape", "at least one dimension", value)
-    shape = tuple(integer(where, "shape", v, 1, INT32_MAX) for v in array)
+    shape = tuple(integer(where, "shape", v, 1, INT32_MAX) for v in given)
     if math.prod(shape) > INT32_MAX:
         raise GraphError(where, "shape", f"at most {INT32_MAX} neurons", shape)
     return shape
@@ -62,7 +70,7 @@ def shape(where: str, value: Sequence[int]) -> tuple[int, ...]:
 
 def weights(where: str, value: npt.ArrayLike, dimensions: int) -> npt.NDArray[np.int16]:
     """Synaptic weights: integers in -256..254, in an array of so many dimensions."""
-    array = integers(where, "weight", value, dyn.WEIGHT_MIN, dyn.WEIGHT_MAX, np.int16)
-    if array.ndim != dimensions:
-        raise GraphError(where, "weight dimensions", dimensions, array.ndim)
-    return array
+    found = integers(where, "weight", value, dyn.WEIGHT_MIN, dyn.WEIGHT_MAX, np.int16)
+    if found.ndim != dimensions:
+        raise GraphError(where, "weight dimensions", dimensions, found.ndim)
+    return found

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from lava_async._semantics import checks
 from lava_async._semantics import dynamics as dyn
-from lava_async.errors import GraphError
+from lava_async.errors import GraphError, UnsupportedError
 
 INPUT = -1
 """Source index of the network input."""
@@ -33,9 +33,10 @@ Ints = npt.NDArray[np.int64]
 
 def check_delay(where: str, what: str, delay: npt.ArrayLike) -> int | npt.NDArray[np.uint8]:
     """One delay for all as int, or one for each as (n,) uint8."""
-    if np.ndim(delay) == 0:
-        return checks.integer(where, what, delay, 0, MAX_DELAY)
-    return checks.integers(where, what, np.ravel(delay), 0, MAX_DELAY, np.uint8)
+    given = checks.array(where, what, delay)
+    if given.ndim == 0:
+        return checks.integer(where, what, given, 0, MAX_DELAY)
+    return checks.integers(where, what, given.reshape(-1), 0, MAX_DELAY, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +160,9 @@ def _sizes(where: str, shape: tuple[int, int]) -> tuple[int, int]:
 class Connection(abc.ABC):
     """Synapses from one population (or `INPUT`) to another, by index into the graph.
 
-    A new kind defines `synapses` and calls ``super().__post_init__()`` where it has one of its
-    own; it then runs on every backend. The other methods may be overridden by faster ones that
-    give the same numbers.
+    A new kind is a subclass of this one, not of another kind. It defines `synapses`, calls
+    ``super().__post_init__()`` where it has one of its own, and then runs on every backend. The
+    other methods may be overridden by faster ones that give the same numbers.
 
     Parameters
     ----------
@@ -176,6 +177,15 @@ class Connection(abc.ABC):
 
     kind: ClassVar[str] = "connection"
     """What messages call it."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        # Backends know these by their type, and would not ask what a subclass of one changes.
+        known = [base for base in cls.__mro__[1:] if base.__dict__.get("_IS_FAST")]
+        if known:
+            raise UnsupportedError(
+                cls.__name__, "base of a kind of your own", "Connection", known[0].__name__
+            )
 
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
@@ -294,6 +304,7 @@ class Sparse(Connection):
 
     weight: Synapses
     kind: ClassVar[str] = "sparse"
+    _IS_FAST: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -317,6 +328,7 @@ class Dense(Connection):
 
     weight: npt.NDArray[np.int16]
     kind: ClassVar[str] = "dense"
+    _IS_FAST: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -353,6 +365,7 @@ class OneToOne(Connection):
 
     weight: int
     kind: ClassVar[str] = "one-to-one"
+    _IS_FAST: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -397,6 +410,7 @@ class Conv(Connection):
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     kind: ClassVar[str] = "conv"
+    _IS_FAST: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -55,10 +55,12 @@ class Population:
 
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
+        if not isinstance(self.name, str):
+            raise GraphError("population", "name", "a text", repr(self.name))
         put("shape", checks.shape(self.name, self.shape))
         put("i_decay", checks.integer(self.name, "iDecay", self.i_decay, 0, dyn.DECAY_ONE))
         put("v_decay", checks.integer(self.name, "vDecay", self.v_decay, 0, dyn.DECAY_ONE))
-        never = np.asarray(self.threshold).reshape(-1).tolist()
+        never = checks.array(self.name, "vThMant", self.threshold).reshape(-1).tolist()
         high = max(NETX_NEVER_FIRES) if never[:1] and never[0] in NETX_NEVER_FIRES else (
             dyn.THRESHOLD_MAX
         )

@@ -148,26 +148,33 @@ class AsyncSchedule(_Single):
         time_step: int,
         forward_step: int,
     ) -> npt.NDArray[np.float64]:
-        """`priorities`, checked.
+        """`priorities`; those of a user's own schedule are checked.
 
         Raises
         ------
         ExecutionError
-            They are not one number each, which only a user's own schedule can get wrong.
+            They are not one number each.
         """
-        found = np.asarray(
-            self.priorities(
-                neurons, momenta, thresholds, fired_at, sample, time_step, forward_step
-            )
-        )
-        if found.shape != neurons.shape or found.dtype.kind not in "biuf":
-            got = f"{found.dtype} of shape {found.shape}"
-        elif np.isnan(found).any():
-            got = "nan"
-        else:
-            return found.astype(np.float64)
+        pool = neurons, momenta, thresholds, fired_at
+        draw = sample, time_step, forward_step
+        if SCHEDULES.get(getattr(self, "name", "")) is type(self):
+            return self.priorities(*pool, *draw)
+        # Views, because the arrays themselves are the caller's.
+        views = neurons.view(), momenta.view(), thresholds.view(), fired_at.view()
+        for view in views:
+            view.flags.writeable = False
+        given: Any = self.priorities(*views, *draw)
         where = f"{type(self).__name__}.priorities"
-        raise ExecutionError(where, "result", f"{len(neurons)} numbers, one for each spike", got)
+        wanted = f"{len(neurons)} numbers, one for each spike"
+        try:
+            found = np.asarray(given)
+        except ValueError as error:
+            raise ExecutionError(where, "result", wanted, error) from None
+        if found.shape != neurons.shape or found.dtype.kind not in "biuf":
+            raise ExecutionError(where, "result", wanted, f"{found.dtype} of shape {found.shape}")
+        if np.isnan(found).any():
+            raise ExecutionError(where, "result", wanted, "nan")
+        return found.astype(np.float64)
 
     def select(
         self,
@@ -319,7 +326,10 @@ class Mixture(Schedule):
 
 
 def _check_weights(weights: Any, count: int) -> tuple[float, ...]:
-    found = np.asarray(weights if np.ndim(weights) else [weights])
+    try:
+        found = np.asarray(weights).reshape(-1)
+    except ValueError:
+        found = np.zeros(0)  # ragged
     good = found.shape == (count,) and found.dtype.kind in "iuf"
     with np.errstate(over="ignore"):
         good = good and found.min() >= 0 and 0 < found.sum(dtype=np.float64) < np.inf

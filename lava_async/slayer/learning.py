@@ -42,9 +42,9 @@ class Silence:
         ]
         if due := self._count(self._silent, names, silent):
             warnings.warn(
-                f"{', '.join(due)}: no spike in {_PASSES} training passes in a row, so what "
-                "follows gets no input and hardly learns: scale the weights up (weight_scale), "
-                "or lower the threshold.",
+                f"{', '.join(due)}: no spike in {_PASSES} training passes in a row; a silent block "
+                "passes nothing on and hardly learns: scale its weights up (weight_scale), or "
+                "lower its threshold.",
                 stacklevel=6,  # the caller of the network
             )
         if silent:

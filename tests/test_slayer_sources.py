@@ -102,7 +102,7 @@ def test_groups_have_the_synapses_that_there_are():
     assert sparse.target[sparse.source >= 50].min() >= half
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     data=st.data(), schedule=schedules(), groups=st.sampled_from([1, 2]),
     stride=st.sampled_from([1, 2]),

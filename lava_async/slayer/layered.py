@@ -108,7 +108,7 @@ def _dynamics(model: Any, z: Tensor, bias: Tensor | None) -> tuple[Tensor, Tenso
     rest = z.new_zeros(z.shape[:-1])
     # SLAYER clamps decays in its export, but in its forward only those that are learned.
     i_decay, v_decay = (
-        quantize(decay).clamp(0, dyn.DECAY_ONE)
+        quantize(decay.clamp(0, dyn.DECAY_ONE))
         for decay in (model.current_decay, model.voltage_decay)
     )
     current: Any = run(z, i_decay, rest, -1, model.s_scale)

@@ -391,6 +391,20 @@ def test_states_that_leave_24_bits(schedule, seed):
         assert record.overflows.any()
 
 
+@pytest.mark.parametrize("schedule", [la.LayerSync(), la.Momentum(4)])
+@pytest.mark.parametrize("value", [-900.0, 700.5, 4095.7, 5000.0])
+@pytest.mark.parametrize("decay", ["current_decay", "voltage_decay"])
+def test_decays_of_any_value_run_as_they_are_exported(decay, value, schedule):
+    """A checkpoint of decays that were learned may hold some a bit beyond 0..4096."""
+    net = sb.network(sb.dense_blocks(), schedule).eval()
+    with torch.no_grad():
+        getattr(net.blocks[0].neuron, decay).fill_(value)
+    x = sb.spikes((4, 20, 12))
+    y = net(x, sample_ids=np.arange(4)).detach().numpy()
+    assert y.any()
+    np.testing.assert_array_equal(y, la.simulate(net.graph(), x.numpy()).spikes)
+
+
 def test_a_voltage_that_clips_before_its_current_comes():
     """SLAYER, which adds all at once, would never see it."""
     graph = la.Graph(

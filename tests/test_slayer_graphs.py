@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from golden_graphs import NAMES, load_golden_graph
 from lava_async import slayer as async_slayer
 from lava_async._semantics import reference
 from lava_async._semantics.dropout import Dropout
+from lava_async.errors import UnsupportedError, ValidationError
 from lava_async.slayer import forward, layered
 from lava_async.slayer.neurons import Inexact
 from random_networks import graphs, inputs, mixtures, schedules, single_schedules
@@ -394,3 +396,30 @@ def test_gradient_reaches_every_kind_of_edge():
         y.sum().backward()
         for name, p in net.named_parameters():
             assert not p.requires_grad or p.grad.abs().sum() > 0, (name, schedule)
+
+
+def _reading(order):
+    """A graph whose neurons see the inputs in this order, one each."""
+    size = len(order)
+    synapses = la.Sparse(la.INPUT, 0, scipy.sparse.coo_matrix(120 * np.eye(size, dtype=int)[order]))
+    return la.Graph((size,), (la.Population("p", (size,), 1000, 800, 70),), (synapses,), 0)
+
+
+@pytest.mark.parametrize("schedule", [la.LayerSync(), la.Momentum(3)])
+def test_a_synapse_that_takes_anothers_place_is_seen(schedule):
+    first, second = _reading([0, 1, 2, 3]), _reading([2, 0, 3, 1])
+    net = async_slayer.Network.from_graph(first, schedule=schedule)
+    other = async_slayer.Network.from_graph(second).blocks[0].synapses[0]
+    x = np.random.default_rng(0).integers(0, 2, (3, 4, 9))
+    for graph, synapse in [(first, net.blocks[0].synapses[0]), (second, other)]:
+        net.blocks[0].synapses[0] = synapse
+        want = la.simulate(graph, x, schedule).spikes
+        assert want.any()
+        np.testing.assert_array_equal(net(torch.from_numpy(x)).detach().numpy(), want)
+        np.testing.assert_array_equal(la.simulate(net.graph(), x).spikes, want)
+    net.blocks[0].synapses.append(other)
+    with pytest.raises(ValidationError, match=r"blocks\[0\] \(Population\): sources: expected 2"):
+        net.graph()
+    net.blocks[0].synapses = torch.nn.ModuleList([torch.nn.Linear(4, 4)])
+    with pytest.raises(UnsupportedError, match=r"blocks\[0\] \(Population\): synapse: expected"):
+        net.graph()

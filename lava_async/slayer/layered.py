@@ -106,10 +106,15 @@ def _dynamics(model: Any, z: Tensor, bias: Tensor | None) -> tuple[Tensor, Tenso
     """
     run = leaky_integrator._LIDynamics.apply
     rest = z.new_zeros(z.shape[:-1])
-    current: Any = run(z, quantize(model.current_decay), rest, -1, model.s_scale)
+    # SLAYER clamps decays in its export, but in its forward only those that are learned.
+    i_decay, v_decay = (
+        quantize(decay.clamp(0, dyn.DECAY_ONE))
+        for decay in (model.current_decay, model.voltage_decay)
+    )
+    current: Any = run(z, i_decay, rest, -1, model.s_scale)
     driven = current if bias is None else current + bias[:, None]
     threshold = model.threshold + model.threshold_eps
-    voltage: Any = run(driven, quantize(model.voltage_decay), rest, threshold, model.s_scale)
+    voltage: Any = run(driven, v_decay, rest, threshold, model.s_scale)
     return current, voltage
 
 

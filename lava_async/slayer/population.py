@@ -102,6 +102,7 @@ class PopulationLayer(SpikingLayer):
     def check(self) -> None:
         super().check()
         for synapse in self.block.synapses:
+            plain.refuse_overrides(self.where, "synapse", synapse, Synapse)
             plain.refuse_hooks(self.where, "synapse", synapse, weight_hooks=True)
 
     def output_shape(self, pieces):

@@ -56,7 +56,12 @@ class Structure:
         return [
             part
             for block in self.blocks
-            for part in (block, getattr(block, "synapse", None), getattr(block, "neuron", None))
+            for part in (
+                block,
+                getattr(block, "neuron", None),
+                getattr(block, "synapse", None),
+                *getattr(block, "synapses", ()),  # of a Population
+            )
         ]
 
     @property

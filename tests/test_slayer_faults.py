@@ -607,3 +607,45 @@ def test_training_that_diverged_is_named():
     for act in (lambda: net(sb.spikes((1, 20, 3))), lambda: sb.network(net.blocks)):
         with pytest.raises(ValidationError, match=r"blocks\[1\] .*: weight: expected finite"):
             act()
+
+
+def test_two_networks_may_have_the_same_blocks():
+    """Each with inputs of its own shape, one after the other."""
+    blocks = sb.conv_blocks()[1:3]
+    rng = np.random.default_rng(0)
+    frames = [torch.from_numpy(rng.integers(0, 2, (2, 2, *size, 4))).float() for size in
+              ((7, 6), (9, 9))]  # fmt: skip
+    nets = [
+        async_slayer.Network(blocks, la.Fifo(3), input_shape=x.shape[1:4]).eval() for x in frames
+    ]
+    for net, x in [*zip(nets, frames, strict=True)] * 2:
+        want = la.simulate(net.graph(), x.numpy()).spikes
+        np.testing.assert_array_equal(net(x).detach().numpy(), want)
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        ({"input_shape": ("a",)}, "input_shape"),
+        ({"input_shape": (20.5,)}, "input_shape: shape: expected an integer"),
+        ({"max_forward_steps": True}, "max_forward_steps"),
+        ({"spike_dropout": "a"}, "Dropout: spike: expected 0 <= p < 1"),
+    ],
+)
+def test_wrong_arguments_are_told_in_our_words(arguments, text):
+    with pytest.raises(ValidationError, match=text):
+        async_slayer.Network(sb.dense_blocks(), **arguments)
+
+
+@pytest.mark.parametrize("name", ["sources", "output", "input_shape"])
+def test_what_a_graph_says_is_not_said_twice(name):
+    graph = sb.network(sb.dense_blocks(), input_shape=(20,)).graph()
+    with pytest.raises(ValidationError, match=f"Network: {name}: expected what the graph says"):
+        async_slayer.Network.from_graph(graph, **{name: 1})
+
+
+def test_another_distance_to_the_threshold_is_refused():
+    blocks = sb.dense_blocks()
+    blocks[0].neuron.threshold_eps = 0.5
+    with pytest.raises(UnsupportedError, match=r"blocks\[0\] .*threshold_eps: expected"):
+        async_slayer.Network(blocks)

@@ -41,7 +41,7 @@ class Dropout:
     def __post_init__(self) -> None:
         for name in ("input", "spike", "refractory"):
             p = getattr(self, name)
-            if not 0 <= p < 1:
+            if not isinstance(p, (int, float, np.integer, np.floating)) or not 0 <= p < 1:
                 raise ValidationError("Dropout", name, "0 <= p < 1", p)
         object.__setattr__(self, "seed", random.check_seed("Dropout", self.seed))
 

@@ -153,6 +153,9 @@ class SpikingLayer(Layer):
         for what, value, wanted, why in flags:
             if value is not wanted:
                 raise self.unsupported(f"neuron {what}", f"{wanted}: {why}", value)
+        usual = 0.01 / neuron.s_scale  # SLAYER's: tells "exceeds" from "reaches"
+        if getattr(neuron, "threshold_eps", usual) != usual:
+            raise self.unsupported("neuron threshold_eps", usual, neuron.threshold_eps)
         if neuron.v_th_mant not in self.thresholds:
             low, high = self.thresholds[0], self.thresholds[-1]
             raise self.unsupported("threshold", f"a mantissa in {low}..{high}", neuron.v_th_mant)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lava_async._files.hdf5 import load
-from lava_async._semantics import random
+from lava_async._semantics import checks, random
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import Momentum, Schedule, check_schedule
@@ -128,7 +128,8 @@ class Network(torch.nn.Module):
         if credit is not None and not isinstance(credit, Carried):
             raise ValidationError("Network", "credit", "a Carried", repr(credit))
         if (
-            not isinstance(max_forward_steps, int)
+            isinstance(max_forward_steps, bool)
+            or not isinstance(max_forward_steps, int)
             or not 1 <= max_forward_steps <= random.MAX_FORWARD_STEP
         ):
             raise ValidationError(
@@ -141,7 +142,7 @@ class Network(torch.nn.Module):
         self._evaluated = 0
         self._silence = Silence()
         if input_shape is not None:
-            self._structure.wire(tuple(int(n) for n in input_shape))
+            self._structure.wire(checks.shape("Network: input_shape", input_shape))
         _warn_of_shift(self._layers)
 
     @classmethod
@@ -174,6 +175,9 @@ class Network(torch.nn.Module):
         """
         if not isinstance(graph, Graph):
             raise ValidationError("Network", "graph", "a Graph", type(graph).__name__)
+        for name in ("sources", "output", "input_shape"):
+            if name in settings:
+                raise ValidationError("Network", name, "what the graph says", settings[name])
         described = describe(graph, tau_grad, scale_grad)
         settings.setdefault("schedule", graph.schedule)
         net = cls(

@@ -94,6 +94,11 @@ class Structure:
                 raise ValidationError("Network", "input shape", "(C,) or (C, H, W)", shape)
             self._wiring = wire(layers, self._sources, self._output, shape, self._order)
             self.input_shape = shape
+        for layer, population in zip(
+            self._wiring.layers, self._wiring.pattern.populations, strict=True
+        ):
+            if layer.block.neuron.shape != population.shape:  # another network's blocks, too
+                layer.settle(population.shape)
         return self._wiring
 
     def wired(self, what: str) -> Wiring:

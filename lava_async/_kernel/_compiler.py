@@ -15,14 +15,14 @@ jit = numba.njit(nogil=True)
 inline = numba.njit(nogil=True, inline="always")
 
 
-def _intrinsic(define: Callable[..., Any]) -> Callable[..., Any]:
+def intrinsic(define: Callable[..., Any]) -> Callable[..., Any]:
     """`numba.extending.intrinsic`, typed as what callers see: Numba adds the context itself."""
     return numba.extending.intrinsic(define)
 
 
-@_intrinsic
+@intrinsic
 def borrow(typing_context, value):
-    """The same array, or named tuple of arrays, without reference counting.
+    """The same array, or tuple of arrays, without reference counting.
 
     The caller keeps them alive. Numba counts at each use, atomically; on a few neurons that
     takes longer than the work, and threads that count the same arrays slow each other.
@@ -33,7 +33,7 @@ def borrow(typing_context, value):
             array = context.make_array(kind)(context, builder, value)
             array.meminfo = context.get_constant_null(types.MemInfoPointer(types.voidptr))
             return array._getvalue()
-        if isinstance(kind, (types.NamedTuple, types.NamedUniTuple)):
+        if isinstance(kind, (types.Tuple, types.UniTuple, types.NamedTuple, types.NamedUniTuple)):
             members = [
                 without_count(context, builder, member, builder.extract_value(value, i))
                 for i, member in enumerate(kind)
@@ -47,7 +47,7 @@ def borrow(typing_context, value):
     return value(value), generate
 
 
-@_intrinsic
+@intrinsic
 def trailing_zeros(typing_context, word):
     """Number of the lowest bit that is set, of a number that is not 0."""
 

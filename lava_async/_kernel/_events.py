@@ -32,12 +32,12 @@ def new_events(num_entries: int, num_steps: int) -> Events:
     )
 
 
-def whole_words(x: npt.NDArray[np.integer]) -> npt.NDArray:
+def whole_words(x: npt.NDArray) -> npt.NDArray:
     """A batch (B, entries) whose samples are whole words, with zeros at their ends.
 
     Writeable, because Numba would compile everything again for read-only arrays.
     """
-    dtype = np.dtype(np.uint8 if x.dtype == np.uint8 else np.int32)
+    dtype = np.dtype(x.dtype if x.dtype in (np.uint8, np.float32) else np.int32)
     missing = -x.shape[1] % (WORD // dtype.itemsize)
     if missing:
         x = np.pad(x, ((0, 0), (0, missing)))
@@ -74,7 +74,7 @@ def find_events(e, words, flat, num_steps):
         i = e.found_entries[k]
         t = np.uint32(i % steps)
         e.index[begin[t]] = i // steps
-        e.times[begin[t]] = flat[i]
+        e.times[begin[t]] = np.int32(flat[i])
         begin[t] += 1
     # Each begin is now the next one.
     for t in range(num_steps, 0, -1):

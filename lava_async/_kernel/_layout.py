@@ -20,7 +20,8 @@ ROW = 32  # rows of dense weights are filled up to a multiple, which needs no re
 DENSE, ONE_TO_ONE, CONV, SPARSE = range(4)  # kinds of connections
 KIND, TARGET, START, SIZE, AT, DELAYS, OWN = range(7)  # columns of `Net.wiring`
 MOMENTUM, FIFO, NOISY_MOMENTUM, RANDOM = range(4)  # kinds of schedules
-FIRED, RELEASED, HITS, POOLED, ORDERED, HEAPED = range(6)  # of `State.count`
+FIRED, RELEASED, HITS, POOLED, ORDERED, HEAPED, LOST = range(7)  # of `State.count`
+NEVER = np.int32((1 << 31) - 1)  # when a neuron fires that does not
 FORWARD_STEPS, SYNOPS, OVERFLOWS, FIRST_OUTPUT = range(4)  # of `State.number`
 
 
@@ -59,6 +60,9 @@ class Plan(NamedTuple):
     key0: np.uint64
     key1: np.uint64
     stop_after: int  # -1: never
+    spike_dropout: float  # probability
+    dropout_key0: np.uint64
+    dropout_key1: np.uint64
 
 
 class State(NamedTuple):
@@ -75,12 +79,16 @@ class State(NamedTuple):
     fire_words: npt.NDArray[np.uint64]  # the same memory, eight marks at a time
     fired: npt.NDArray[np.uint32]  # (N,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) how many forward steps had run then
+    momentum: npt.NDArray[np.int32]  # (N,) their voltage then
+    lost: npt.NDArray[np.uint32]  # (N,) neurons whose spike dropout took
+    lost_at: npt.NDArray[np.int32]  # (N,)
+    lost_momentum: npt.NDArray[np.int32]  # (N,)
     released: npt.NDArray[np.uint32]  # (N,) neurons whose spikes were released, in order
     released_at: npt.NDArray[np.int32]  # (N,) in which forward step
     pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `spike`
     heap: npt.NDArray[np.int64]  # (N,) and more of them; see `_put_in_order`
     key: npt.NDArray[np.float64]  # (N,) drawn rank of each place in the pool
-    count: npt.NDArray[np.uint32]  # (6,) lengths of the lists above
+    count: npt.NDArray[np.uint32]  # (7,) lengths of the lists above
     number: npt.NDArray[np.int64]  # (4,) what the time step measured
 
 
@@ -100,11 +108,15 @@ def new_state(graph: Graph) -> State:
         fire_words=fires.view(np.uint64),
         fired=np.zeros(num_neurons, np.uint32),
         fired_at=np.zeros(num_neurons, np.int32),
+        momentum=np.zeros(num_neurons, np.int32),
+        lost=np.zeros(num_neurons, np.uint32),
+        lost_at=np.zeros(num_neurons, np.int32),
+        lost_momentum=np.zeros(num_neurons, np.int32),
         released=np.zeros(num_neurons, np.uint32),
         released_at=np.zeros(num_neurons, np.int32),
         pool=np.zeros(num_neurons, np.int64),
         heap=np.zeros(num_neurons, np.int64),
         key=np.zeros(num_neurons, np.float64),
-        count=np.zeros(6, np.uint32),
+        count=np.zeros(7, np.uint32),
         number=np.zeros(4, np.int64),
     )

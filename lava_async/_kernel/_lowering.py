@@ -9,6 +9,7 @@ from lava_async._kernel.connections import Arrays, lay_out
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics import random
 from lava_async._semantics.connections import INPUT
+from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import (
     AsyncSchedule,
@@ -32,9 +33,10 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
     bias = [np.zeros(p.size, np.int64) if p.bias is None else p.bias.reshape(-1)
             for p in graph.populations]
     rows, first, delayed, arrays, slots = [], [0], [], Arrays(), 0
+    ordered = [graph.connections[i] for i in connection_order(graph, schedule)]
     for source in range(INPUT, len(sizes)):
         late = []
-        for c in graph.connections:
+        for c in ordered:
             if c.source != source:
                 continue
             shape, target = graph.source_shape(c), graph.populations[c.target].shape
@@ -73,6 +75,15 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
     )
 
 
+def connection_order(graph: Graph, schedule: LayerSync | AsyncSchedule) -> list[int]:
+    """Which connection of a graph each row of `Net.wiring` is: by source, delayed ones last."""
+    layered = isinstance(schedule, LayerSync)
+    late = [
+        bool(np.any(graph.layered_delay(c) if layered else c.delay)) for c in graph.connections
+    ]
+    return sorted(range(len(late)), key=lambda i: (graph.connections[i].source, late[i]))
+
+
 def check_schedule(schedule: Schedule) -> None:
     """Raise `UnsupportedError` if a schedule, or a part of it, is a user's own.
 
@@ -86,9 +97,15 @@ def check_schedule(schedule: Schedule) -> None:
 
 
 def compile_schedule(
-    net: Net, schedule: LayerSync | AsyncSchedule, stop_after: int | None
+    net: Net,
+    schedule: LayerSync | AsyncSchedule,
+    stop_after: int | None,
+    dropout: Dropout | None = None,
 ) -> Plan:
-    """A schedule as numbers, for one network: noise is in units of its thresholds."""
+    """A schedule as numbers, for one network: noise is in units of its thresholds.
+
+    Of the dropout, that of spikes alone; that of inputs is up to who finds them.
+    """
     noise, seed = 0.0, 0
     match schedule:
         case Momentum():
@@ -100,7 +117,9 @@ def compile_schedule(
             kind = FIFO
         case _:
             kind = MOMENTUM  # whatever: layers release all at once
+    dropout = dropout or Dropout()
     key0, key1 = random.split_seed(seed)
+    dropout_key0, dropout_key1 = random.split_seed(dropout.seed)
     return Plan(
         layered=isinstance(schedule, LayerSync),
         kind=kind,
@@ -109,4 +128,7 @@ def compile_schedule(
         key0=key0,
         key1=key1,
         stop_after=-1 if stop_after is None else min(stop_after, _ALL),
+        spike_dropout=float(dropout.spike),
+        dropout_key0=dropout_key0,
+        dropout_key1=dropout_key1,
     )

@@ -11,7 +11,18 @@ from __future__ import annotations
 import numpy as np
 
 from lava_async._kernel._compiler import inline, trailing_zeros
-from lava_async._kernel._layout import FIRED, FIRST_OUTPUT, HITS, OVERFLOWS, POOLED, WORD, WORDS
+from lava_async._kernel._draws import spike_lost
+from lava_async._kernel._layout import (
+    FIFO,
+    FIRED,
+    FIRST_OUTPUT,
+    HITS,
+    LOST,
+    OVERFLOWS,
+    POOLED,
+    WORD,
+    WORDS,
+)
 from lava_async._kernel._pool import spike
 from lava_async._semantics import dynamics as dyn
 
@@ -116,21 +127,28 @@ def _forget_marks(size, fire_words):
 
 
 @inline
-def _fire(n, momentum, is_output, forward_step, by_age, s):
+def _fire(n, momentum, is_output, plan, s, sample, time_step, forward_step):
     """A spike enters the pool; its neuron is refractory from now on."""
     count = s.count
-    s.pool[count[POOLED]] = spike(n, -forward_step if by_age else momentum)
-    count[POOLED] += 1
     s.v[n] = _REFRACTORY
-    s.fired[count[FIRED]] = n
-    s.fired_at[count[FIRED]] = forward_step
-    count[FIRED] += 1
-    if is_output and s.number[FIRST_OUTPUT] < 0:
-        s.number[FIRST_OUTPUT] = forward_step
+    if plan.spike_dropout > 0 and spike_lost(plan, n, sample, time_step, forward_step):
+        s.lost[count[LOST]] = n
+        s.lost_at[count[LOST]] = forward_step
+        s.lost_momentum[count[LOST]] = momentum
+        count[LOST] += 1
+    else:
+        s.pool[count[POOLED]] = spike(n, -forward_step if plan.kind == FIFO else momentum)
+        count[POOLED] += 1
+        s.fired[count[FIRED]] = n
+        s.fired_at[count[FIRED]] = forward_step
+        s.momentum[count[FIRED]] = momentum
+        count[FIRED] += 1
+        if is_output and s.number[FIRST_OUTPUT] < 0:
+            s.number[FIRST_OUTPUT] = forward_step
 
 
 @inline
-def _fire_marked(start, stop, is_output, forward_step, by_age, s):
+def _fire_marked(start, stop, is_output, plan, s, sample, time_step, forward_step):
     """Fire the marked neurons of a population, in their order."""
     for first in range(np.uint64(0), np.uint64(stop - start), np.uint64(WORD * WORDS)):
         marks = np.uint64(0)
@@ -141,11 +159,11 @@ def _fire_marked(start, stop, is_output, forward_step, by_age, s):
         while marks != 0:
             n = np.uint32(start + np.int64(first + trailing_zeros(marks)))
             marks &= marks - np.uint64(1)
-            _fire(n, s.v[n], is_output, forward_step, by_age, s)
+            _fire(n, s.v[n], is_output, plan, s, sample, time_step, forward_step)
 
 
 @inline
-def begin_population(net, s, p, forward_steps, by_age, everyone):
+def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone):
     """Boundary, the current that waits, and who fires on them, of all or of the touched."""
     start, stop = np.int64(net.start[p]), np.int64(net.start[p + 1])
     _forget_marks(stop - start, s.fire_words)
@@ -153,11 +171,11 @@ def begin_population(net, s, p, forward_steps, by_age, everyone):
         start, stop, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
         net.threshold[p], s.fires, everyone,
     )  # fmt: skip
-    _fire_marked(start, stop, p == net.output, forward_steps, by_age, s)
+    _fire_marked(start, stop, p == net.output, plan, s, sample, time_step, forward_step)
 
 
 @inline
-def evaluate_reached(net, s, forward_step, by_age):
+def evaluate_reached(net, plan, s, sample, time_step, forward_step):
     """Integrate and fire, wherever a current may have arrived."""
     u, v, current, count = s.u, s.v, s.current, s.count
     swept, hit, hits = s.swept, s.hit, s.hits
@@ -170,7 +188,9 @@ def evaluate_reached(net, s, forward_step, by_age):
             s.number[OVERFLOWS] += _integrate_range(
                 start, stop, u, v, current, thresholds[p], s.fires
             )
-            _fire_marked(start, stop, p == net.output, forward_step, by_age, s)
+            _fire_marked(
+                start, stop, p == net.output, plan, s, sample, time_step, forward_step
+            )
     for j in range(count[HITS]):  # single neurons
         n = hits[j]
         hit[n] = 0
@@ -189,5 +209,5 @@ def evaluate_reached(net, s, forward_step, by_age):
         v[n] = clipped
         p = population[n]
         if clipped > thresholds[p]:
-            _fire(n, clipped, p == net.output, forward_step, by_age, s)
+            _fire(n, clipped, p == net.output, plan, s, sample, time_step, forward_step)
     count[HITS] = 0

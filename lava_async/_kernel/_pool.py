@@ -5,16 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from lava_async._kernel._compiler import inline, jit
+from lava_async._kernel._draws import SCHEDULE, philox4x32, uniform24, uniform53
 from lava_async._kernel._layout import FIFO, HEAPED, MOMENTUM, ORDERED, POOLED, RANDOM, RELEASED
-from lava_async._semantics import random
 
 _LAST_NEURON = (1 << 32) - 1
 _FRONT = 64  # waiting spikes that are kept in order; see `_put_in_order`
-_SCHEDULE_PURPOSE = np.uint64(int(random.Purpose.SCHEDULE) << 24)
-
-_philox4x32 = jit(random.philox4x32)
-_uniform24 = jit(random.uniform24)
-_uniform53 = jit(random.uniform53)
 
 
 @inline
@@ -142,16 +137,16 @@ def _select_last(pool, key, length, size):
 def _rank(net, plan, s, sample, time_step, forward_step):
     """Draw the keys of all pooled spikes."""
     pool, key, population = s.pool, s.key, net.population
-    counter1 = np.uint64(forward_step) | _SCHEDULE_PURPOSE
+    counter1 = np.uint64(forward_step) | SCHEDULE
     for i in range(s.count[POOLED]):
         n = _neuron(pool[i])
-        word0, word1, _, _ = _philox4x32(
+        word0, word1, _, _ = philox4x32(
             np.uint64(n), counter1, np.uint64(time_step), np.uint64(sample), plan.key0, plan.key1
         )
         if plan.kind == RANDOM:
-            key[i] = _uniform53(word0, word1)
+            key[i] = uniform53(word0, word1)
         else:
-            key[i] = _momentum(pool[i]) + plan.amplitude[population[n]] * _uniform24(word0)
+            key[i] = _momentum(pool[i]) + plan.amplitude[population[n]] * uniform24(word0)
 
 
 @inline

@@ -12,11 +12,11 @@ from lava_async._kernel._delivery import (
     take_late,
 )
 from lava_async._kernel._layout import (
-    FIFO,
     FIRED,
     FIRST_OUTPUT,
     FORWARD_STEPS,
     HEAPED,
+    LOST,
     ORDERED,
     POOLED,
     RELEASED,
@@ -38,6 +38,8 @@ def _end(s):
     """Refractoriness ends; spikes that still wait are discarded."""
     for i in range(s.count[FIRED]):
         s.v[s.fired[i]] = 0
+    for i in range(s.count[LOST]):
+        s.v[s.lost[i]] = 0
     s.count[POOLED] = s.count[ORDERED] = s.count[HEAPED] = 0
 
 
@@ -48,9 +50,8 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
     take_late(net, s, time_step)
     deliver_input(net, s, index, times, low, high, time_step)
     forget_reached(s)  # every neuron decays now anyway
-    by_age = plan.kind == FIFO
     for p in range(len(net.threshold)):
-        begin_population(net, s, p, 0, by_age, False)
+        begin_population(net, plan, s, p, sample, time_step, 0, False)
     forward_step = 0
     while s.count[POOLED] + s.count[HEAPED] > 0:
         if plan.stop_after >= 0 and s.number[FIRST_OUTPUT] >= 0 and (
@@ -61,13 +62,13 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
         take_group(net, plan, s, sample, time_step, forward_step)
         deliver_spikes(net, s, s.released, first, s.count[RELEASED], time_step)
         forward_step += 1
-        evaluate_reached(net, s, forward_step, by_age)
+        evaluate_reached(net, plan, s, sample, time_step, forward_step)
     s.number[FORWARD_STEPS] = forward_step
     _end(s)
 
 
 @jit
-def _layer_step(net, plan, s, index, times, low, high, time_step):
+def _layer_step(net, plan, s, index, times, low, high, sample, time_step):
     """One layer-synchronized time step on the same; what recurs has a delay in ``net``."""
     _begin(s)
     take_late(net, s, time_step)
@@ -76,7 +77,7 @@ def _layer_step(net, plan, s, index, times, low, high, time_step):
     forward_steps = 0
     for p in net.order:
         first_fired = np.int64(count[FIRED])
-        begin_population(net, s, p, forward_steps, False, True)
+        begin_population(net, plan, s, p, sample, time_step, forward_steps, True)
         spikes = np.int64(count[FIRED]) - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
         deliver_spikes(net, s, fired, first_fired, np.int64(count[FIRED]), time_step)
@@ -89,6 +90,6 @@ def _layer_step(net, plan, s, index, times, low, high, time_step):
 def any_step(net, plan, s, index, times, low, high, sample, time_step):
     """One time step of either kind."""
     if plan.layered:
-        _layer_step(net, plan, s, index, times, low, high, time_step)
+        _layer_step(net, plan, s, index, times, low, high, sample, time_step)
     else:
         _async_step(net, plan, s, index, times, low, high, sample, time_step)

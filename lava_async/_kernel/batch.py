@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import numpy.typing as npt
 
@@ -12,16 +9,10 @@ from lava_async._kernel._entry import run_samples
 from lava_async._kernel._events import new_events, whole_words
 from lava_async._kernel._layout import new_state
 from lava_async._kernel._lowering import compile_graph, compile_schedule
+from lava_async._kernel._threads import cores, in_threads, pieces
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync
-
-
-def _cores() -> int:
-    """How many this process may use; Linux alone tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run(
@@ -60,14 +51,8 @@ def run(
             trace, fired_at, released_at,
         )  # fmt: skip
 
-    threads = min(num_threads or _cores(), batch)
-    if threads == 1:
-        work(0, batch)
-    else:
-        # More pieces than threads: samples differ in how many events they hold.
-        cuts = np.linspace(0, batch, min(batch, 8 * threads) + 1).astype(int)
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, cuts[:-1], cuts[1:]))
+    threads = min(num_threads or cores(), batch)
+    in_threads(work, pieces(batch, threads), threads)
 
     shape = (batch, *graph.out_shape, num_steps)
     return Record(

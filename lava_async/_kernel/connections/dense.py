@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline
-from lava_async._kernel._layout import AT, DENSE, OWN, ROW
-from lava_async._kernel.connections.layout import lay_out
+from lava_async._kernel._compiler import inline, jit
+from lava_async._kernel._layout import AT, DENSE, NEVER, OWN, ROW, SIZE, START
+from lava_async._kernel.connections.currents import by_current
+from lava_async._kernel.connections.layout import arrange, lay_out, restore, turn_round
 from lava_async._semantics.connections import Dense
 
 BLOCKS = OWN  # column: how many blocks of weights a source has
@@ -14,10 +15,26 @@ BLOCKS = OWN  # column: how many blocks of weights a source has
 
 @lay_out.register
 def _(connection: Dense, source_shape, target_shape, arrays):
-    size = connection.weight.shape[0]
-    blocks = -(-size // ROW)
-    weight = np.pad(connection.weight.T, ((0, 0), (0, blocks * ROW - size)))
-    return DENSE, arrays.add("weight", weight, np.int16), [blocks]
+    weight = arrange(connection, connection.weight)
+    return DENSE, arrays.add("weight", weight, np.int16), [weight.shape[1] // ROW]
+
+
+@arrange.register
+def _(connection: Dense, weight):
+    size, sources = weight.shape
+    arranged = np.zeros((sources, -(-size // ROW) * ROW), np.int16)
+    arranged[:, :size] = weight.T
+    return arranged
+
+
+@turn_round.register
+def _(connection: Dense, weight):
+    return weight
+
+
+@restore.register
+def _(connection: Dense, gradient):
+    return gradient.reshape(connection.weight.shape[::-1]).T
 
 
 @inline
@@ -49,3 +66,93 @@ def deliver_events(wiring, c, weight, current, start, index, times, low, high):
         i += 4
     for j in range(i, high):
         deliver(wiring, c, weight, current, start, index[j], times[j])
+
+
+@inline
+def credit(
+    weight, at, first, size, by_v, by_u, fired_at, first_source, num_sources, released_at, now,
+    out, listed,
+):  # fmt: skip
+    """What all sources get back in one time step; rows of ``weight`` are those of targets.
+
+    Parameters
+    ----------
+    by_v, by_u : (N,)
+        Gradients of voltage and current where the spikes arrive, at targets from ``first`` on.
+    fired_at : (N,)
+        Of the targets, there.
+    released_at, out : (sources,) or more
+        Of the sources, from ``first_source`` on; ``out`` is added to.
+    now : bool
+        Whether the spikes arrive in the time step of their release.
+    listed : (size,) uint32
+        Scratch space.
+    """
+    begin, sources, target = np.uint64(first_source), np.uint64(num_sources), np.uint64(first)
+    count = np.uint64(0)
+    for j in range(np.uint64(size)):
+        late, early = by_u[target + j], np.float32(by_v[target + j] + by_u[target + j])
+        if now and fired_at[target + j] != NEVER:
+            row, k = np.uint64(at) + j * sources, fired_at[target + j]
+            for s in range(sources):
+                g = early if released_at[begin + s] < k else late
+                out[begin + s] += weight[row + s] * g
+        elif early != 0:
+            listed[count] = j
+            count += np.uint64(1)
+    # Those who never decide against a spike: four at once, which share what they add to.
+    for i in range(np.uint64(0), count - count % np.uint64(4), np.uint64(4)):
+        j0, j1 = np.uint64(listed[i]), np.uint64(listed[i + np.uint64(1)])
+        j2, j3 = np.uint64(listed[i + np.uint64(2)]), np.uint64(listed[i + np.uint64(3)])
+        g0, g1 = by_v[target + j0] + by_u[target + j0], by_v[target + j1] + by_u[target + j1]
+        g2, g3 = by_v[target + j2] + by_u[target + j2], by_v[target + j3] + by_u[target + j3]
+        row0, row1 = np.uint64(at) + j0 * sources, np.uint64(at) + j1 * sources
+        row2, row3 = np.uint64(at) + j2 * sources, np.uint64(at) + j3 * sources
+        for s in range(sources):
+            out[begin + s] += (
+                (g0 * weight[row0 + s] + g1 * weight[row1 + s])
+                + (g2 * weight[row2 + s] + g3 * weight[row3 + s])
+            )  # fmt: skip
+    for i in range(count - count % np.uint64(4), count):
+        j = np.uint64(listed[i])
+        g, row = by_v[target + j] + by_u[target + j], np.uint64(at) + j * sources
+        for s in range(sources):
+            out[begin + s] += g * weight[row + s]
+
+
+@jit
+def credit_one(net, row, source, by_v, by_u, fired_at, released_at, now):
+    """What one source gets back."""
+    first = row[AT] + source * row[BLOCKS] * ROW
+    total = np.float32(0)
+    for o in range(row[SIZE]):
+        g = by_current(row[START] + o, by_v, by_u, fired_at, released_at, now)
+        total += np.float32(net.weight[first + o]) * g
+    return total
+
+
+@inline
+def learn(
+    row, neurons, times, first_neuron, low, high, counted, by_v, by_u, fired_at, released_at, now,
+    gradient, at, scratch,
+):  # fmt: skip
+    """What the weights of spikes low..high get, in rows of (sources, size)."""
+    size, first = np.uint64(row[SIZE]), np.uint64(row[START])
+    if now:
+        for i in range(low, high):
+            source = np.uint64(neurons[i])
+            released = released_at[source]
+            begin = np.uint64(at) + (source - np.uint64(first_neuron)) * size
+            for o in range(size):
+                n = first + o
+                g = by_v[n] if released < fired_at[n] else np.float32(0)
+                gradient[begin + o] += g + by_u[n]
+    else:
+        for o in range(size):
+            scratch[o] = by_v[first + o] + by_u[first + o]
+        for i in range(low, high):
+            source = np.uint64(neurons[i])
+            begin = np.uint64(at) + (source - np.uint64(first_neuron)) * size
+            factor = times[i] if counted else np.float32(1)
+            for o in range(size):
+                gradient[begin + o] += factor * scratch[o]

@@ -48,6 +48,24 @@ def lay_out(
         Further columns of `Net.wiring`, from `OWN` on, as its delivery reads them.
     """
     synapses = connection.all_synapses(source_shape)
-    at = arrays.add("weight", synapses.weight, np.int16)
+    at = arrays.add("weight", arrange(connection, synapses.weight), np.int16)
     first = arrays.add("first", synapses.first, np.int64)
     return SPARSE, at, [first, arrays.add("target", synapses.target, np.uint32)]
+
+
+@functools.singledispatch
+def arrange(connection: Connection, weight: npt.NDArray) -> npt.NDArray:
+    """Weights as the shared arrays have them, filled up with zeros where these are."""
+    return weight
+
+
+@functools.singledispatch
+def turn_round(connection: Connection, weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The weights as the fast way back wants them; none where there is no fast one."""
+    return np.zeros(0, np.float32)
+
+
+@functools.singledispatch
+def restore(connection: Connection, gradient: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The gradient of the weights, flat as `learn` has it, in the shape of the weights."""
+    return gradient

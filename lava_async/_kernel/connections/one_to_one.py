@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from lava_async._kernel._compiler import jit
-from lava_async._kernel._layout import AT, ONE_TO_ONE
+from lava_async._kernel._layout import AT, ONE_TO_ONE, START
+from lava_async._kernel.connections.currents import by_current
 from lava_async._kernel.connections.layout import lay_out
 from lava_async._kernel.connections.reach import reach
 from lava_async._semantics.connections import OneToOne
@@ -24,3 +25,17 @@ def deliver(net, row, start, current, hit, hits, count, now, source, times):
     if now:
         reach(n, hit, hits, count)
     return 1
+
+
+@jit
+def credit_one(net, row, source, by_v, by_u, fired_at, released_at, now):
+    """What one source gets back."""
+    g = by_current(row[START] + source, by_v, by_u, fired_at, released_at, now)
+    return np.float32(net.weight[row[AT]]) * g
+
+
+@jit
+def learn(row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at):
+    """What the one weight gets of a spike."""
+    g = by_current(row[START] + source, by_v, by_u, fired_at, released_at, now)
+    gradient[at] += times * g

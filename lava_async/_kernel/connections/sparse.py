@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from lava_async._kernel._compiler import jit
-from lava_async._kernel._layout import AT
+from lava_async._kernel._layout import AT, START
+from lava_async._kernel.connections.currents import by_current
 from lava_async._kernel.connections.layout import FIRST, TARGETS
 from lava_async._kernel.connections.reach import reach
 
@@ -23,3 +24,25 @@ def deliver(net, row, start, current, hit, hits, count, now, source, times):
         if now:
             reach(n, hit, hits, count)
     return length
+
+
+@jit
+def credit_one(net, row, source, by_v, by_u, fired_at, released_at, now):
+    """What one source gets back."""
+    low, high = net.synapse[row[FIRST] + source], net.synapse[row[FIRST] + source + 1]
+    total = np.float32(0)
+    for j in range(low, high):
+        n = row[START] + np.int64(net.target[row[TARGETS] + j])
+        g = by_current(n, by_v, by_u, fired_at, released_at, now)
+        total += np.float32(net.weight[row[AT] + j]) * g
+    return total
+
+
+@jit
+def learn(net, row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at):
+    """What the weights of a spike get, in the order of the synapses."""
+    low, high = net.synapse[row[FIRST] + source], net.synapse[row[FIRST] + source + 1]
+    for j in range(low, high):
+        n = row[START] + np.int64(net.target[row[TARGETS] + j])
+        g = by_current(n, by_v, by_u, fired_at, released_at, now)
+        gradient[at + j] += times * g

@@ -1,0 +1,352 @@
+"""Whole batches: a forward pass with a tape, and the way back, samples in parallel threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lava_async._kernel import _threads
+from lava_async._kernel._events import new_events, whole_words
+from lava_async._kernel._layout import AT, Net, new_state
+from lava_async._kernel._lowering import compile_graph, compile_schedule, connection_order
+from lava_async._kernel.connections import arrange, restore, turn_round
+from lava_async._kernel.training import entry
+from lava_async._kernel.training.layout import EXPONENTIAL, THROUGH, Tape, Way
+from lava_async._kernel.training.lowering import find_way
+from lava_async._kernel.training.synapses import AT as UNIT_AT
+from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.connections import INPUT, Conv, OneToOne
+from lava_async._semantics.dropout import Dropout
+from lava_async._semantics.graph import Graph
+from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Momentum
+
+_LEAST = 8  # samples that a call to compiled code is worth
+_SUMS = 8  # of the gradients of weights that sources share: samples are added up in so many parts
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """Parameters of the populations, in their order.
+
+    Attributes
+    ----------
+    i_decay, v_decay : sequence of int
+        In 0..4096.
+    threshold : sequence of int
+        Mantissas.
+    bias : sequence of (size,) arrays of int, or None
+    """
+
+    i_decay: Sequence[int]
+    v_decay: Sequence[int]
+    threshold: Sequence[int]
+    bias: Sequence[npt.NDArray | None]
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """The surrogate derivative of the spike function, per membrane unit.
+
+    Attributes
+    ----------
+    kind : int
+        Of `layout`.
+    width, height : (P,) arrays
+        Of each population, membrane units.
+    given : (B, T, N) float32
+        The derivatives, if kind is `GIVEN`.
+    """
+
+    kind: int = EXPONENTIAL
+    width: npt.ArrayLike = ()
+    height: npt.ArrayLike = ()
+    given: npt.NDArray[np.float32] | None = None
+
+
+class Gradients(NamedTuple):
+    """Of a loss, summed over a batch."""
+
+    weights: list[npt.NDArray[np.float32] | None]  # by the integers of each connection
+    bias: npt.NDArray[np.float32]  # (N,) by the integer biases
+    frames: npt.NDArray[np.float32] | None  # (B, inputs, T) by the input counts
+
+
+class Trainer:
+    """A network that runs many times, with other weights each time.
+
+    Parameters
+    ----------
+    graph : Graph
+        Its weights and parameters do not matter.
+    layered : bool
+        Whether it runs under `LayerSync`.
+    """
+
+    def __init__(self, graph: Graph, layered: bool):
+        schedule = LayerSync() if layered else Momentum()
+        self.graph = graph
+        self.order = connection_order(graph, schedule)
+        self.net = compile_graph(graph, schedule)
+        self.way = find_way(graph, layered, self.net, self.order)
+
+    def run(
+        self,
+        weights: Sequence[npt.NDArray[np.float32]],
+        neurons: Neurons,
+        frames: npt.NDArray,
+        num_steps: int,
+        ids: npt.NDArray[np.int64],
+        schedule: LayerSync | AsyncSchedule,
+        *,
+        stop_after: int | None = None,
+        dropout: Dropout | None = None,
+        neuron_range: tuple[int, int],
+        taped: bool,
+        threads: int,
+    ) -> Pass:
+        """A forward pass.
+
+        Parameters
+        ----------
+        weights : sequence of arrays
+            Of each connection of the graph: whole numbers, in the shape of its weights.
+        neurons : Neurons
+        frames : (B, inputs * T) array
+            Counts, uint8, int32 or float32.
+        num_steps : int
+            T.
+        ids : (B,) int64
+        schedule : LayerSync or AsyncSchedule
+        stop_after : int, optional
+        dropout : Dropout, optional
+            Of inputs and spikes.
+        neuron_range : (first, last)
+            Whose spikes are wanted.
+        taped : bool
+            Whether there may be a way back.
+        threads : int
+        """
+        dropout = dropout or Dropout()
+        net = self._with(weights, neurons)
+        plan = compile_schedule(net, schedule, stop_after, dropout)
+        frames = whole_words(frames)
+        batch, entries, num_neurons = len(frames), frames.shape[1], self.graph.num_neurons
+        spikes = np.zeros((batch, neuron_range[1] - neuron_range[0], num_steps), np.int8)
+        tape = _new_tape(
+            batch if taped else 0, num_steps, num_neurons, len(self.graph.populations), entries
+        )
+
+        def work(low: int, high: int) -> int:
+            s, e = new_state(self.graph), new_events(entries, num_steps)
+            return entry.run_samples(
+                net, plan, s, e, frames.view(np.uint64), frames, ids, low, high,
+                float(dropout.input), neuron_range, spikes, taped, tape,
+            )  # fmt: skip
+
+        pieces = _threads.pieces(batch, threads, _LEAST)
+        bad = [found for found in _threads.in_threads(work, pieces, threads) if found >= 0]
+        return Pass(
+            self, net, weights, neurons, tape, spikes, neuron_range, threads,
+            discards=stop_after is not None or dropout.spike > 0, bad=min(bad, default=None),
+        )  # fmt: skip
+
+    def _with(self, weights: Sequence[npt.NDArray[np.float32]], neurons: Neurons) -> Net:
+        net = self.net
+        weight = np.empty_like(net.weight)
+        for row, index in zip(net.wiring, self.order, strict=True):
+            arranged = arrange(self.graph.connections[index], weights[index])
+            weight[row[AT] : row[AT] + arranged.size] = arranged.reshape(-1)
+        sizes = [p.size for p in self.graph.populations]
+        bias = [
+            np.zeros(size, np.int32) if own is None else np.broadcast_to(own, size)
+            for own, size in zip(neurons.bias, sizes, strict=True)
+        ]
+        return net._replace(
+            weight=weight,
+            i_keep=(dyn.DECAY_ONE - np.asarray(neurons.i_decay)).astype(np.int32),
+            v_keep=(dyn.DECAY_ONE - np.asarray(neurons.v_decay)).astype(np.int32),
+            threshold=np.array(neurons.threshold, np.int32) << dyn.STATE_SHIFT,
+            bias=np.concatenate(bias).astype(np.int32) << dyn.STATE_SHIFT,
+        )
+
+
+class Pass:
+    """A forward pass that has run.
+
+    Attributes
+    ----------
+    spikes : (B, neurons, T) int8
+    bad : int or None
+        A sample whose input is not of whole numbers in 0..2**24 - 1; nothing else counts then.
+    """
+
+    def __init__(
+        self, trainer: Trainer, net: Net, weights, neurons: Neurons, tape: Tape, spikes,
+        neuron_range: tuple[int, int], threads: int, discards: bool, bad: int | None,
+    ):  # fmt: skip
+        self.spikes: npt.NDArray[np.int8] = spikes
+        self.bad = bad
+        self._trainer, self._net, self._tape = trainer, net, tape
+        self._weights, self._neurons = weights, neurons
+        self._first = neuron_range[0]
+        self._threads = threads
+        self._discards = discards
+
+    @property
+    def voltage(self) -> npt.NDArray[np.int32]:
+        """(B, T, N) that decided, membrane units."""
+        return self._tape.voltage
+
+    def backward(
+        self,
+        loss: npt.NDArray[np.float32],
+        surrogate: Surrogate,
+        *,
+        reset: int = THROUGH,
+        wanted: Sequence[bool] | None = None,
+        by_frames: bool = False,
+    ) -> Gradients:
+        """The decisive gradient.
+
+        Parameters
+        ----------
+        loss : (B, neurons, T) float32
+            The loss's derivative by each spike.
+        surrogate : Surrogate
+        reset : int
+            Of `layout`.
+        wanted : sequence of bool, optional
+            Of which connections, all by default.
+        by_frames : bool
+            Whether that of the input is wanted, too.
+        """
+        tape, net, graph = self._tape, self._net, self._trainer.graph
+        batch, num_steps, num_neurons = tape.voltage.shape
+        way = self._way(surrogate, reset, by_frames)
+        by_v = np.empty(tape.voltage.shape, np.float32)
+        by_u = np.empty(tape.voltage.shape, np.float32)
+        num_inputs = int(np.prod(graph.input_shape)) if by_frames else 0
+        back = np.zeros((batch if by_frames else 0, num_steps, num_inputs), np.float32)
+        given = np.zeros((0, 0, 0), np.float32) if surrogate.given is None else surrogate.given
+
+        def credit(low: int, high: int) -> None:
+            scratch = (
+                np.empty((num_steps, num_neurons), np.float32),
+                np.empty((num_steps, num_neurons), np.float32),
+                np.empty((num_steps, num_neurons), np.float32),
+                np.empty(num_neurons, np.float32),
+                np.empty(num_neurons, np.float32),
+                np.empty(num_neurons, np.uint32),
+                np.zeros((num_steps, num_inputs), np.int32),
+            )
+            entry.credit_samples(
+                net, way, tape, loss, self._first, self._discards, given, low, high, by_v, by_u,
+                back, scratch,
+            )  # fmt: skip
+
+        _threads.in_threads(
+            credit, _threads.pieces(batch, self._threads, _LEAST), self._threads
+        )
+        return Gradients(
+            self._learn(way, by_v, by_u, wanted),
+            by_v.reshape(-1, num_neurons).sum(0),
+            back.transpose(0, 2, 1) if by_frames else None,
+        )
+
+    def _way(self, surrogate: Surrogate, reset: int, by_frames: bool) -> Way:
+        trainer, net = self._trainer, self._net
+        at, parts, length = [], [np.zeros(0, np.float32)], 0
+        for row, index in enumerate(trainer.order):
+            at.append(length)
+            if by_frames or trainer.way.source[row] != INPUT:
+                connection = trainer.graph.connections[index]
+                part = turn_round(connection, self._weights[index]).reshape(-1)
+                parts.append(part.astype(np.float32, copy=False))
+                length += part.size
+        one = np.float32(dyn.DECAY_ONE)
+        return trainer.way._replace(
+            at=np.array(at, np.int64),
+            weight=np.concatenate(parts),
+            keep_u=net.i_keep / one,
+            keep_v=net.v_keep / one,
+            threshold=net.threshold.astype(np.float32),
+            reset=reset,
+            surrogate=surrogate.kind,
+            slope=_each(surrogate.width, len(net.threshold), inverse=True),
+            height=_each(surrogate.height, len(net.threshold)),
+        )
+
+    def _learn(
+        self, way: Way, by_v: npt.NDArray, by_u: npt.NDArray, wanted: Sequence[bool] | None
+    ) -> list[npt.NDArray[np.float32] | None]:
+        """The gradient of each connection's weights."""
+        trainer, batch = self._trainer, len(by_v)
+        graph, threads = trainer.graph, self._threads
+        units: list[list[list[int]]] = [[] for _ in range(threads)]
+        places: dict[int, tuple[int, int, int]] = {}  # begin, size, how many sums
+        length = 0
+        for row, index in enumerate(trainer.order):
+            if wanted is not None and not wanted[index]:
+                continue
+            c, size = graph.connections[index], self._weights[index].size
+            sources = int(np.prod(graph.source_shape(c)))
+            if isinstance(c, (Conv, OneToOne)):
+                own = [
+                    [row, 0, sources, low, high, length + i * size]
+                    for i, (low, high) in enumerate(_threads.cut(batch, _SUMS))
+                ]
+            else:
+                own = [
+                    [row, low, high, 0, batch, length]
+                    for low, high in _threads.cut(sources, threads)
+                ]
+            for i, unit in enumerate(own):
+                units[i % threads].append(unit)
+            sums = len({unit[UNIT_AT] for unit in own})
+            places[index] = length, size, sums
+            length += size * sums
+        gradient = np.zeros(length, np.float32)
+
+        def learn(of_thread: list[list[int]]) -> None:
+            rows = np.array(of_thread, np.int64).reshape(len(of_thread), -1)
+            before = np.zeros(int(np.prod(graph.input_shape)), np.int32)
+            scratch = np.empty(graph.num_neurons, np.float32)
+            entry.learn_units(
+                self._net, way, self._tape, by_v, by_u, rows, gradient, before, scratch
+            )
+
+        _threads.in_threads(learn, [(own,) for own in units if own], threads)
+        found: list[npt.NDArray[np.float32] | None] = [None] * len(graph.connections)
+        for index, (begin, size, sums) in places.items():
+            parts = gradient[begin : begin + size * sums].reshape(sums, size)
+            total = parts[0] if sums == 1 else parts.sum(0)
+            found[index] = restore(graph.connections[index], total)
+        return found
+
+
+def _each(values: npt.ArrayLike, count: int, inverse: bool = False) -> npt.NDArray[np.float32]:
+    """One value for all populations, or one for each; any where none is looked at."""
+    each = np.broadcast_to(np.asarray(values if np.size(values) else 1, np.float64), count)
+    return (1 / each if inverse else each).astype(np.float32)
+
+
+def _new_tape(
+    batch: int, num_steps: int, num_neurons: int, num_populations: int, entries: int
+) -> Tape:
+    shape = (batch, num_steps, num_neurons)
+    return Tape(
+        voltage=np.empty(shape, np.int32),
+        fired_at=np.empty(shape, np.int32),
+        released_at=np.empty(shape, np.int32),
+        # Lists have room for all, and take no memory but for what is written; one entry more for
+        # each sample, because the one after the last is written before it is known.
+        sent=np.empty(batch * (num_steps * num_neurons + 1), np.uint32),
+        sent_begin=np.empty((batch, num_steps, num_populations + 1), np.int64),
+        event=np.empty(batch * entries, np.uint32),
+        times=np.empty(batch * entries, np.float32),
+        event_begin=np.empty((batch, num_steps + 1), np.int64),
+    )

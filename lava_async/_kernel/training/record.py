@@ -1,0 +1,56 @@
+"""Write down what the gradient will need of a time step that has just run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lava_async._kernel._compiler import inline
+from lava_async._kernel._layout import FIRED, NEVER, RELEASED
+from lava_async._kernel._layout import LOST as LOST_SPIKES
+from lava_async._kernel.training.layout import IN_TIME, LOST, UNSENT
+
+
+@inline
+def record_events(e, tape, b, position, num_steps):
+    """The input of sample ``b``, from there on in the list. Returns where the next may begin."""
+    count = np.uint64(e.begin[num_steps])
+    for t in range(num_steps + 1):
+        tape.event_begin[b, t] = position + np.int64(e.begin[t])
+    event, times, start = tape.event, tape.times, np.uint64(position)
+    for k in range(count):
+        event[start + k] = e.index[k]
+        times[start + k] = np.float32(e.times[k])
+    return position + np.int64(count)
+
+
+@inline
+def record_step(net, s, layered, tape, b, t, position):
+    """A time step of sample ``b``; spikes from there on. Returns where the next may begin."""
+    voltage, fired_at = tape.voltage[b, t], tape.fired_at[b, t]
+    released_at = tape.released_at[b, t]
+    for n in range(np.uint64(len(s.v))):
+        voltage[n] = s.v[n]
+        fired_at[n] = NEVER
+        released_at[n] = IN_TIME
+    for i in range(s.count[FIRED]):
+        n = s.fired[i]
+        voltage[n] = s.momentum[i]
+        fired_at[n] = s.fired_at[i]
+        released_at[n] = IN_TIME if layered else UNSENT
+    for i in range(s.count[LOST_SPIKES]):
+        n = s.lost[i]
+        voltage[n] = s.lost_momentum[i]
+        fired_at[n] = s.lost_at[i]
+        released_at[n] = LOST
+    for i in range(s.count[RELEASED]):
+        released_at[s.released[i]] = s.released_at[i]
+    # Population by population, so that each connection finds its own, in the same order always.
+    sent, begin, found = tape.sent, tape.sent_begin[b, t], np.uint64(position)
+    for p in range(len(net.threshold)):
+        begin[p] = found
+        for n in range(np.uint64(net.start[p]), np.uint64(net.start[p + 1])):
+            # Without a branch: who fires is hard to predict.
+            sent[found] = n
+            found += np.uint64((fired_at[n] != NEVER) & (released_at[n] >= IN_TIME))
+    begin[len(net.threshold)] = found
+    return np.int64(found)

@@ -1,0 +1,105 @@
+"""Gradients of weights: each delivered spike adds the gradients of what it reached.
+
+The work comes in units of a connection, some of its sources and some of the samples. Each weight is
+summed in the order of samples and time steps, within a unit; where sources share weights, units are
+of samples, with sums of their own that are added up later.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lava_async._kernel._compiler import inline, jit
+from lava_async._kernel._layout import CONV, DELAYS, DENSE, KIND, ONE_TO_ONE
+from lava_async._kernel.connections import conv, dense, one_to_one, sparse
+
+# Columns of a unit.
+CONNECTION, FIRST_SOURCE, LAST_SOURCE, FIRST_SAMPLE, LAST_SAMPLE, AT = range(6)
+
+
+@jit
+def _learn_one(net, row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at):
+    """What the weights of one spike get."""
+    if row[KIND] == CONV:
+        conv.learn(row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at)
+    elif row[KIND] == ONE_TO_ONE:
+        one_to_one.learn(row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at)
+    else:
+        sparse.learn(net, row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at)
+
+
+@inline
+def _learn(
+    net, c, neurons, times, first_neuron, low, high, counted, by_v, by_u, fired_at, released_at,
+    now, gradient, at, scratch,
+):  # fmt: skip
+    """What the weights of spikes low..high of a time step get, which arrive at the same time."""
+    row = net.wiring[c]
+    if row[KIND] == DENSE:
+        dense.learn(
+            row, neurons, times, first_neuron, low, high, counted, by_v, by_u, fired_at,
+            released_at, now, gradient, at, scratch,
+        )  # fmt: skip
+    else:
+        for i in range(low, high):
+            n = np.int64(neurons[i])
+            count = times[i] if counted else np.float32(1)
+            _learn_one(
+                net, row, n - first_neuron, count, by_v, by_u, fired_at, released_at[n], now,
+                gradient, at,
+            )  # fmt: skip
+
+
+@jit
+def _begin(neurons, low, high, wanted):
+    """First place among ascending neurons low..high that is not below the wanted one."""
+    while low < high:
+        middle = (low + high) // 2
+        if neurons[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@jit
+def learn_unit(net, way, tape, by_v, by_u, unit, gradient, before, scratch):
+    """Add up the gradients of a unit's weights; ``by_v``, ``by_u`` are (B, T, N), times 64.
+
+    before : (inputs,)
+        Stands for when inputs were released: before anyone decides.
+    scratch : (N,) float32
+    """
+    c, num_steps = unit[CONNECTION], by_v.shape[1]
+    source, delay, delays = way.source[c], way.late[c], net.wiring[c, DELAYS]
+    is_input = source < 0
+    first_neuron = np.int64(0) if is_input else np.int64(net.start[source])
+    neurons = tape.event if is_input else tape.sent
+    for b in range(unit[FIRST_SAMPLE], unit[LAST_SAMPLE]):
+        for t in range(num_steps):
+            if delay >= 0 and t + delay >= num_steps:
+                break
+            if is_input:
+                low, high = tape.event_begin[b, t], tape.event_begin[b, t + 1]
+            else:
+                low, high = tape.sent_begin[b, t, source], tape.sent_begin[b, t, source + 1]
+            low = _begin(neurons, low, high, first_neuron + unit[FIRST_SOURCE])
+            high = _begin(neurons, low, high, first_neuron + unit[LAST_SOURCE])
+            released_at = before if is_input else tape.released_at[b, t]
+            if delay >= 0:
+                late = t + delay
+                _learn(
+                    net, c, neurons, tape.times, first_neuron, low, high, is_input, by_v[b, late],
+                    by_u[b, late], tape.fired_at[b, late], released_at,
+                    delay == 0 and not is_input, gradient, unit[AT], scratch,
+                )  # fmt: skip
+                continue
+            for i in range(low, high):
+                own = np.int64(net.delay[delays + np.int64(neurons[i]) - first_neuron])
+                late = t + own
+                if late < num_steps:
+                    _learn(
+                        net, c, neurons, tape.times, first_neuron, i, i + 1, is_input,
+                        by_v[b, late], by_u[b, late], tape.fired_at[b, late], released_at,
+                        own == 0 and not is_input, gradient, unit[AT], scratch,
+                    )  # fmt: skip

@@ -210,8 +210,9 @@ class _Sample:
 
     def _by_source(self, synapses: _Synapses, arriving: Floats) -> Floats:
         """(N + inputs,) gradient by the spikes of each source that targets send back."""
-        weighted = synapses.weight * arriving
-        return np.bincount(synapses.source, weighted, minlength=self.sends.shape[1])
+        total = np.zeros(self.sends.shape[1])
+        np.add.at(total, synapses.source, synapses.weight * arriving)
+        return total
 
     def _states(self) -> tuple[Ints, Ints]:
         """Current and voltage (T, N) at the end of the time step before each."""

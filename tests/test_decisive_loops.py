@@ -28,7 +28,8 @@ def test_definition_equals_loops(schedule, stop_after, drop, reset):
         by_spikes = rng.normal(size=(1, 5, graph.num_neurons))
         derivative = rng.uniform(0.1, 1, by_spikes.shape) / 8000  # whatever the voltage
         record, tape, got = gradients(
-            graph, x, schedule, by_spikes, stop_after, reset, lambda *_: derivative,
+            graph, x, schedule, by_spikes, stop_after, reset,
+            lambda *_, held=derivative: held,
             dropout=Dropout(spike=drop, seed=seed),
         )
         layered = isinstance(schedule, la.LayerSync)

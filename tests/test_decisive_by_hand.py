@@ -12,7 +12,7 @@ from decisive_helpers import gradients
 from lava_async._semantics import decisive, reference
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.tape import Tape
-from random_networks import graphs, inputs, single_schedules
+from random_networks import async_schedules, graphs, inputs
 
 SLOPE = 1 / 1024  # of every outcome, whatever the voltage; powers of 2 leave nothing to round
 NEVER, FORGETS, HALF = 200, 4096, 2048
@@ -178,6 +178,22 @@ def test_lost_spikes_have_none():
         assert found.weights[1].item() == 0
 
 
+def test_layer_by_layer_nothing_is_late():
+    """Whatever the forward steps in which it fired."""
+    wires = one_by_one((-1, 0, 60), (0, 1, 60))
+    graph = la.Graph((1,), [neuron(20), neuron(20)], wires)
+    at_once = np.zeros((1, 1, 2), np.int32)
+    tape = Tape(np.full((1, 1, 2), 3840, np.int32), at_once, at_once, at_once.astype(bool))
+    found = [
+        decisive.backward(
+            graph, layered, np.array([[[1]]]), tape, np.full((1, 1, 2), SLOPE),
+            np.array([[[0.0, 5]]]),
+        ).weights[1].item()
+        for layered in (True, False)
+    ]  # fmt: skip
+    assert found == [64 * SLOPE * 5, 0]
+
+
 def test_gradients_sum_over_the_batch():
     graph = la.Graph((1,), [neuron(20)], one_by_one((-1, 0, 60)))
     x, by_spikes = np.array([[[1]], [[2]]]), np.array([[[3.0]], [[5.0]]])
@@ -196,12 +212,14 @@ def test_an_unknown_reset_is_refused():
 # The tape
 
 
-@settings(max_examples=60, deadline=None)
-@given(data=st.data(), schedule=single_schedules(), drop=st.sampled_from([0.0, 0.3]))
-def test_the_tape_is_of_the_run(data, schedule, drop):
+@pytest.mark.parametrize("layered", [False, True])
+@pytest.mark.parametrize("drop", [0.0, 0.3])
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_the_tape_is_of_the_run(data, drop, layered):
+    schedule = la.LayerSync(2) if layered else data.draw(async_schedules())
     graph = data.draw(graphs(max_populations=3))
     x = data.draw(inputs(graph))
-    layered = isinstance(schedule, la.LayerSync)
     stop_after = None if layered else data.draw(st.sampled_from([None, 0, 2]))
     arguments = {"sample_ids": np.arange(len(x)) + 3, "dropout": Dropout(spike=drop, seed=5)}
     want = reference.run(graph, x, schedule, stop_after, trace=True, **arguments)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import lava_async as la
 from decisive_helpers import assert_close, gradients
-from random_networks import Neighbours, graphs, inputs, single_schedules
+from random_networks import Neighbours, async_schedules, graphs, inputs
 
 
 def as_sparse(graph):
@@ -94,9 +94,11 @@ def test_kinds_share_the_gradient_of_their_synapses(schedule, reset):
     assert_close(got.decay_v, want.decay_v)
 
 
-@settings(max_examples=40, deadline=None)
-@given(data=st.data(), schedule=single_schedules())
-def test_random_graphs_have_the_gradient_of_their_synapses(data, schedule):
+@pytest.mark.parametrize("layered", [False, True])
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_random_graphs_have_the_gradient_of_their_synapses(data, layered):
+    schedule = la.LayerSync() if layered else data.draw(async_schedules())
     graph = data.draw(graphs(max_populations=3))
     x = data.draw(inputs(graph, max_batch=2, max_steps=4))
     by_spikes = np.random.default_rng(0).normal(size=(len(x), x.shape[-1], graph.num_neurons))

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import torch
 
+from decisive_helpers import thresholds
 from decisive_loops import synapses_of
 
 WIDTH = 3000.0
@@ -22,9 +23,7 @@ def smooth_spike(distance):
 
 def slope(graph, voltage):
     """Derivative of `smooth_spike`."""
-    theta = np.repeat([p.threshold << 6 for p in graph.populations],
-                      [p.size for p in graph.populations])
-    return 1 / (1 + ((voltage - theta) / WIDTH) ** 2) / math.pi / WIDTH
+    return 1 / (1 + ((voltage - thresholds(graph)) / WIDTH) ** 2) / math.pi / WIDTH
 
 
 class Smoothed:
@@ -47,8 +46,7 @@ class Smoothed:
             torch.from_numpy(a[0])
             for a in (tape.voltage, tape.fired_at, tape.released_at, tape.lost, by_spikes)
         )
-        sizes = [p.size for p in graph.populations]
-        self.theta = np.repeat([p.threshold * 64.0 for p in graph.populations], sizes)
+        self.theta = thresholds(graph)
         self.arriving = {}
         for s in synapses_of(graph, layered):
             self.arriving.setdefault(s.target, []).append(s)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lava_async as la
-from decisive_helpers import gradients
+from decisive_helpers import gradients, thresholds
 from lava_async._semantics import decisive, reference
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.tape import Tape
@@ -239,9 +239,7 @@ def test_the_tape_is_of_the_run(data, drop, layered):
     np.testing.assert_array_equal(np.where(tape.lost, -1, tape.fired_at), fired_at)
     released_at = np.where(spikes, 0, -1) if layered else np.moveaxis(want.released_at, 1, -1)
     np.testing.assert_array_equal(tape.released_at, released_at)
-    threshold = np.repeat([p.threshold << 6 for p in graph.populations],
-                          [p.size for p in graph.populations])
-    assert (tape.voltage > threshold)[fired].all()
+    assert (tape.voltage > thresholds(graph))[fired].all()
 
 
 def test_the_tape_of_a_schedule_of_ones_own():

@@ -210,14 +210,15 @@ class Connection(abc.ABC):
         """
 
     def places(self, source_shape: Shape) -> Ints:
-        """(synapses,) each one's place among the weights, flat; here each has its own.
+        """(synapses,) place of each one's weight among the weights, flat in C order.
 
-        Where synapses share a weight, theirs is the gradient's sum.
+        Synapses of one place share a weight, whose gradient is the sum of theirs. Here each has
+        its own, and so have those of a kind of your own, which trains as `Sparse`.
         """
         return np.arange(len(self.all_synapses(source_shape).weight))
 
     def weight_shape(self, source_shape: Shape) -> Shape:
-        """Shape of the weights that `places` counts through in C order."""
+        """Shape of the weights that `places` counts."""
         return self.all_synapses(source_shape).weight.shape
 
     def fan_out(self, source_shape: Shape) -> Ints:

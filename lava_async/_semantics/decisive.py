@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._semantics import dynamics as dyn
-from lava_async._semantics.connections import INPUT
-from lava_async._semantics.graph import Graph, components
+from lava_async._semantics.flat import FlatGraph, FlatSynapses
+from lava_async._semantics.graph import Graph
 from lava_async._semantics.tape import Tape
 from lava_async.errors import ValidationError
 
@@ -52,72 +52,6 @@ class Gradients:
     decay_v: Floats
 
 
-@dataclass(frozen=True)
-class _Synapses:
-    """Synapses one by one; sources are the N neurons and, from N on, the inputs."""
-
-    source: Ints
-    target: Ints
-    weight: Ints  # membrane units
-    delay: Ints
-    place: Ints  # among the weights of all connections
-    encircled: npt.NDArray[np.bool_]  # source and target share a component
-
-    def of(self, senders: npt.NDArray[np.bool_]) -> _Synapses:
-        """Those whose source is one of these."""
-        mine = senders[self.source]
-        return _Synapses(*(field[mine] for field in vars(self).values()))
-
-
-class _Network:
-    """A graph as synapses, and the order of its components under a schedule."""
-
-    def __init__(self, graph: Graph, layered: bool):
-        self.graph = graph
-        self.layered = layered
-        delays = [graph.layered_delay(c) if layered else c.delay for c in graph.connections]
-        order = components(
-            len(graph.populations),
-            [(c.source, c.target) for c, delay in zip(graph.connections, delays, strict=True)
-             if np.min(delay) == 0],
-        )
-        populations = [np.r_[graph.slice(p)] for p in range(len(graph.populations))]
-        self.components = [np.concatenate([populations[p] for p in found]) for found in order]
-
-        self.weight_shapes = [c.weight_shape(graph.source_shape(c)) for c in graph.connections]
-        sizes = [int(np.prod(shape)) for shape in self.weight_shapes]
-        self.firsts = np.cumsum([0, *sizes])
-        component = np.full(graph.num_neurons + int(np.prod(graph.input_shape)), -1)
-        for number, neurons in enumerate(self.components):
-            component[neurons] = number
-        parts = []
-        for c, delay, first in zip(graph.connections, delays, self.firsts, strict=False):
-            shape = graph.source_shape(c)
-            synapses = c.all_synapses(shape)
-            source = graph.num_neurons if c.source == INPUT else graph.offsets[c.source]
-            source = source + synapses.source
-            target = graph.offsets[c.target] + synapses.target
-            delay = np.broadcast_to(delay, c.delays(shape).shape)[synapses.source]
-            parts.append(
-                (
-                    source, target, synapses.weight.astype(np.int64) << dyn.STATE_SHIFT,
-                    delay.astype(np.int64), first + c.places(shape),
-                    (delay == 0) & (component[source] == component[target]),
-                )
-            )  # fmt: skip
-        self.synapses = _Synapses(*map(np.concatenate, zip(*parts, strict=True)))
-
-        def spread(values: list[int]) -> Ints:
-            return np.repeat(np.array(values, np.int64), [p.size for p in graph.populations])
-
-        self.i_decay = spread([p.i_decay for p in graph.populations])
-        self.v_decay = spread([p.v_decay for p in graph.populations])
-
-    def kept(self, decay: Ints) -> Floats:
-        """λ."""
-        return 1 - decay / dyn.DECAY_ONE
-
-
 class _Sample:
     """One sample on its way back.
 
@@ -127,25 +61,26 @@ class _Sample:
 
     def __init__(
         self,
-        network: _Network,
+        network: FlatGraph,
+        layered: bool,
         frames: Ints,
-        fired_at: Ints,
-        released_at: Ints,
-        lost: npt.NDArray[np.bool_],
-        voltage: Ints,
+        tape: Tape,
+        index: int,
         derivative: Floats,
         loss_gradient: Floats,
         reset: Reset,
     ):
+        fired_at = tape.fired_at[index].astype(np.int64)
+        released_at = tape.released_at[index].astype(np.int64)
         self.network = network
-        self.voltage = voltage
+        self.voltage = tape.voltage[index].astype(np.int64)
+        self.lost = tape.lost[index]
         self.derivative = derivative
         self.loss_gradient = loss_gradient
         self.full = reset == "full"
-        self.lost = lost
         self.fired = fired_at >= 0
         self.rho = np.where(self.fired & (reset != "through"), 0.0, 1.0)
-        self.decided_at = np.where(self.fired & (not network.layered), fired_at, _NEVER)
+        self.decided_at = np.where(self.fired & (not layered), fired_at, _NEVER)
         # The input is there before any release.
         self.released_at = np.hstack([released_at, np.full_like(frames, -1)])
         self.sent = np.hstack([released_at >= 0, frames])
@@ -153,7 +88,7 @@ class _Sample:
         self.silent = np.hstack([~self.fired, ~is_input])
         # The spike of a silent neuron, had there been one, would have been sent.
         self.sends = np.hstack([~self.fired | (released_at >= 0), is_input])
-        rows = len(fired_at) + network.graph.max_delay
+        rows = len(fired_at) + network.max_delay
         self.by_voltage = np.zeros((rows, fired_at.shape[1]))  # gV
         self.by_current = np.zeros((rows, fired_at.shape[1]))  # gu at the end of the time step
 
@@ -180,8 +115,8 @@ class _Sample:
             gradients.bias[:] += (1 << dyn.STATE_SHIFT) * gV
             gradients.decay_v[:] += gV * voltage[t]
             gradients.decay_u[:] += (gV + gu) * current[t]
-            gv = network.kept(network.v_decay) * gV
-            gu = network.kept(network.i_decay) * (gV + gu)
+            gv = (1 - network.v_decay / dyn.DECAY_ONE) * gV
+            gu = (1 - network.i_decay / dyn.DECAY_ONE) * (gV + gu)
 
     def _decide(self, t: int, neurons: Ints, gv: Floats) -> None:
         """gV of neurons of a component that decided together."""
@@ -197,7 +132,7 @@ class _Sample:
             by_spike = by_spike - self.voltage[t, neurons] * gv[neurons]
         self.by_voltage[t, neurons] = self.derivative[t, neurons] * by_spike + through_reset
 
-    def _arriving(self, t: int, synapses: _Synapses, gv: Floats) -> Floats:
+    def _arriving(self, t: int, synapses: FlatSynapses, gv: Floats) -> Floats:
         """gI: gradient by the current of each synapse, of a spike that its source sends at t."""
         source, target, delay = synapses.source, synapses.target, synapses.delay
         by_voltage = self.by_voltage[t + delay, target]
@@ -208,7 +143,7 @@ class _Sample:
         by_voltage = np.where((delay > 0) | in_time, by_voltage, 0)
         return by_voltage + self.by_current[t + delay, target]
 
-    def _by_source(self, synapses: _Synapses, arriving: Floats) -> Floats:
+    def _by_source(self, synapses: FlatSynapses, arriving: Floats) -> Floats:
         """(N + inputs,) gradient by the spikes of each source that targets send back."""
         total = np.zeros(self.sends.shape[1])
         np.add.at(total, synapses.source, synapses.weight * arriving)
@@ -263,22 +198,20 @@ def backward(
     """
     if reset not in ("through", "detached", "full"):
         raise ValidationError("backward", "reset", "through, detached or full", repr(reset))
-    network = _Network(graph, layered)
-    by_weight, by_frame = np.zeros(network.firsts[-1]), np.zeros(frames.shape)
+    network = FlatGraph(graph, layered)
+    by_weight, by_frame = np.zeros(network.first_weights[-1]), np.zeros(frames.shape)
     bias, decay_u, decay_v = np.zeros((3, graph.num_neurons))
     weights = [
         part.reshape(shape)  # views, so that they fill with their whole
         for part, shape in zip(
-            np.split(by_weight, network.firsts[1:-1]), network.weight_shapes, strict=True
+            np.split(by_weight, network.first_weights[1:-1]), network.weight_shapes, strict=True
         )
     ]
     gradients = Gradients(weights, bias, by_frame, decay_u, decay_v)
     steps = np.moveaxis(frames, -1, 1).astype(np.int64)
     for b in range(len(frames)):
         sample = _Sample(
-            network, steps[b], tape.fired_at[b].astype(np.int64),
-            tape.released_at[b].astype(np.int64), tape.lost[b],
-            tape.voltage[b].astype(np.int64), derivative[b], loss_gradient[b], reset,
-        )  # fmt: skip
+            network, layered, steps[b], tape, b, derivative[b], loss_gradient[b], reset
+        )
         sample.backward(gradients, by_weight, by_frame[b])
     return gradients

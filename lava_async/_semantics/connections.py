@@ -209,6 +209,18 @@ class Connection(abc.ABC):
             (C,) or (C, H, W).
         """
 
+    def places(self, source_shape: Shape) -> Ints:
+        """(synapses,) place of each one's weight among the weights, flat in C order.
+
+        Synapses of one place share a weight, whose gradient is the sum of theirs. Here each has
+        its own, and so have those of a kind of your own, which trains as `Sparse`.
+        """
+        return np.arange(len(self.all_synapses(source_shape).weight))
+
+    def weight_shape(self, source_shape: Shape) -> Shape:
+        """Shape of the weights that `places` counts."""
+        return self.all_synapses(source_shape).weight.shape
+
     def fan_out(self, source_shape: Shape) -> Ints:
         """Synapses of each source neuron, (source size,)."""
         return np.diff(self.all_synapses(source_shape).first)
@@ -340,6 +352,12 @@ class Dense(Connection):
         first = np.arange(count + 1) * size
         return Synapses((size, count), first, target, self.weight.T.reshape(-1))
 
+    def places(self, source_shape):
+        return np.arange(self.weight.size).reshape(self.weight.shape).T.reshape(-1)
+
+    def weight_shape(self, source_shape):
+        return self.weight.shape
+
     def fan_out(self, source_shape):
         return np.full(math.prod(source_shape), self.weight.shape[0], np.int64)
 
@@ -376,6 +394,12 @@ class OneToOne(Connection):
         size = math.prod(source_shape)
         weight = np.full(size, self.weight, np.int16)
         return Synapses((size, size), np.arange(size + 1), np.arange(size), weight)
+
+    def places(self, source_shape):
+        return np.zeros(math.prod(source_shape), np.int64)
+
+    def weight_shape(self, source_shape):
+        return (1,)
 
     def fan_out(self, source_shape):
         return np.ones(math.prod(source_shape), np.int64)
@@ -476,6 +500,18 @@ class Conv(Connection):
             np.broadcast_to(source, target.shape).reshape(-1),
             weight.reshape(-1),
         )
+
+    def places(self, source_shape):
+        synapses = self.all_synapses(source_shape)
+        channel, y, x = np.unravel_index(synapses.source, source_shape)
+        target, out_y, out_x = np.unravel_index(synapses.target, self.out_shape(source_shape))
+        row = (y + self.padding[0] - out_y * self.stride[0]) // self.dilation[0]
+        column = (x + self.padding[1] - out_x * self.stride[1]) // self.dilation[1]
+        tap = (target, channel % self.weight.shape[1], row, column)
+        return np.ravel_multi_index(tap, self.weight.shape)
+
+    def weight_shape(self, source_shape):
+        return self.weight.shape
 
     def fan_out(self, source_shape):
         _, height, width = self.out_shape(source_shape)

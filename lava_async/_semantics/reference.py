@@ -17,7 +17,8 @@ from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync
-from lava_async.errors import ForwardStepLimitError
+from lava_async._semantics.tape import Tape
+from lava_async.errors import ForwardStepLimitError, UnsupportedError
 
 Ints = npt.NDArray[np.int64]
 
@@ -32,6 +33,20 @@ class _Step:
         self.overflows = 0
         self.fired_at = np.full(num_neurons, -1)
         self.released_at = np.full(num_neurons, -1)
+        # Of every spike, also of those that dropout takes.
+        self.reset_at = np.full(num_neurons, -1)
+        self.voltage = np.zeros(num_neurons, np.int64)  # before the reset
+
+    def reset(self, fired: Ints, v: Ints) -> None:
+        """Neurons fire and forget their voltages (N,)."""
+        self.voltage[fired] = v[fired]
+        self.reset_at[fired] = self.forward_steps
+        v[fired] = 0
+
+    @property
+    def lost(self) -> npt.NDArray[np.bool_]:
+        """(N,) whose spike dropout took."""
+        return (self.reset_at >= 0) & (self.spikes == 0)
 
 
 class _Neurons:
@@ -193,7 +208,7 @@ def _async_time_step(
         pending[kept] += 1
         momentum[kept] = neurons.v[kept]
         latest[kept] = k
-        neurons.v[fired] = 0
+        step.reset(fired, neurons.v)
         refractory[fired] = ~sample.awake(time_step, k, fired)
         step.spikes[kept] += 1
         step.fired_at[kept] = k
@@ -247,12 +262,71 @@ def _layer_time_step(
         neurons.integrate(current[here], awake, step, here)
         fired = np.flatnonzero(neurons.v[here] > neurons.threshold[here]) + here.start
         kept = fired[~sample.lost(time_step, 0, fired)]
-        neurons.v[fired] = 0
+        step.reset(fired, neurons.v)
         step.spikes[kept] = 1
         step.fired_at[kept] = step.forward_steps
+        step.released_at[kept] = 0
         step.forward_steps += -(-len(kept) // schedule.group_size)
         wiring.send(p, step.spikes[here], time_step, current, late, step)
     return step
+
+
+def _steps(
+    graph: Graph,
+    x: npt.NDArray[np.integer],
+    schedule: LayerSync | AsyncSchedule,
+    stop_after: int | None,
+    sample_ids: npt.NDArray[np.integer] | None,
+    dropout: Dropout | None,
+    max_forward_steps: int | None,
+) -> list[list[_Step]]:
+    """All time steps of each sample of a batch."""
+    batch, num_steps = x.shape[0], x.shape[-1]
+    frames = x.reshape(batch, -1, num_steps).astype(np.int64)
+    ids = range(batch) if sample_ids is None else [int(i) for i in sample_ids]
+    wiring = _Wiring(graph, layered=not isinstance(schedule, AsyncSchedule))
+    steps: list[list[_Step]] = []
+    for b, index in enumerate(ids):
+        neurons, sample, late = _Neurons(graph), _Sample(index, dropout), _Late(graph)
+        steps.append([])
+        for t in range(num_steps):
+            frame = frames[b, :, t]
+            if isinstance(schedule, AsyncSchedule):
+                step = _async_time_step(
+                    wiring, neurons, schedule, sample, t, frame, late, stop_after,
+                    max_forward_steps,
+                )
+            else:
+                step = _layer_time_step(wiring, neurons, schedule, sample, t, frame, late)
+            silent = step.reset_at < 0
+            step.voltage[silent] = neurons.v[silent]
+            steps[-1].append(step)
+    return steps
+
+
+def _collect(steps: list[list[_Step]], field: str, dtype: type) -> npt.NDArray:
+    """(B, T) of numbers, (B, T, N) of arrays."""
+    return np.array([[getattr(step, field) for step in sample] for sample in steps], dtype)
+
+
+def _record(graph: Graph, steps: list[list[_Step]], trace: bool, asynchronous: bool) -> Record:
+    def collect(field: str, dtype: type) -> npt.NDArray:
+        """(B, T) of numbers, (B, N, T) of arrays."""
+        return np.moveaxis(_collect(steps, field, dtype), 1, -1)
+
+    spikes, fired_at = collect("spikes", np.int8), collect("fired_at", np.int32)
+    output = graph.slice(graph.output)
+    shape = (len(spikes), *graph.out_shape, spikes.shape[-1])
+    return Record(
+        spikes=graph.delayed_output(spikes[:, output]).reshape(shape),
+        all_spikes=spikes,
+        forward_steps=collect("forward_steps", np.int64),
+        synops=collect("synops", np.int64),
+        output_steps=fired_at[:, output].reshape(shape),
+        overflows=collect("overflows", np.int64),
+        fired_at=fired_at if trace else None,
+        released_at=collect("released_at", np.int32) if trace and asynchronous else None,
+    )
 
 
 def run(
@@ -275,41 +349,34 @@ def run(
     ForwardStepLimitError
         A time step needs more than ``max_forward_steps``.
     """
-    batch, num_steps = x.shape[0], x.shape[-1]
-    frames = x.reshape(batch, -1, num_steps).astype(np.int64)
-    ids = range(batch) if sample_ids is None else [int(i) for i in sample_ids]
-    asynchronous = isinstance(schedule, AsyncSchedule)
-    wiring = _Wiring(graph, layered=not asynchronous)
-    steps: list[list[_Step]] = []
-    for b, index in enumerate(ids):
-        neurons, sample, late = _Neurons(graph), _Sample(index, dropout), _Late(graph)
-        steps.append([])
-        for t in range(num_steps):
-            frame = frames[b, :, t]
-            if isinstance(schedule, AsyncSchedule):
-                step = _async_time_step(
-                    wiring, neurons, schedule, sample, t, frame, late, stop_after,
-                    max_forward_steps,
-                )
-            else:
-                step = _layer_time_step(wiring, neurons, schedule, sample, t, frame, late)
-            steps[-1].append(step)
+    steps = _steps(graph, x, schedule, stop_after, sample_ids, dropout, max_forward_steps)
+    return _record(graph, steps, trace, isinstance(schedule, AsyncSchedule))
 
-    def collect(field: str, dtype: type) -> npt.NDArray:
-        """(B, T) of numbers, (B, N, T) of arrays."""
-        values = [[getattr(step, field) for step in sample] for sample in steps]
-        return np.moveaxis(np.array(values, dtype), 1, -1)
 
-    spikes, fired_at = collect("spikes", np.int8), collect("fired_at", np.int32)
-    output = graph.slice(graph.output)
-    shape = (batch, *graph.out_shape, num_steps)
-    return Record(
-        spikes=graph.delayed_output(spikes[:, output]).reshape(shape),
-        all_spikes=spikes,
-        forward_steps=collect("forward_steps", np.int64),
-        synops=collect("synops", np.int64),
-        output_steps=fired_at[:, output].reshape(shape),
-        overflows=collect("overflows", np.int64),
-        fired_at=fired_at if trace else None,
-        released_at=collect("released_at", np.int32) if trace and asynchronous else None,
+def run_with_tape(
+    graph: Graph,
+    x: npt.NDArray[np.integer],
+    schedule: LayerSync | AsyncSchedule,
+    stop_after: int | None = None,
+    sample_ids: npt.NDArray[np.integer] | None = None,
+    *,
+    dropout: Dropout | None = None,
+) -> tuple[Record, Tape]:
+    """`run`, and what `decisive.backward` needs of it.
+
+    Raises
+    ------
+    UnsupportedError
+        Refractory dropout: a neuron may then fire more than once in a time step.
+    """
+    if dropout is not None and dropout.refractory:
+        wanted = "0: the decisive gradient knows one spike a neuron and time step"
+        raise UnsupportedError("Dropout", "refractory", wanted, dropout.refractory)
+    steps = _steps(graph, x, schedule, stop_after, sample_ids, dropout, None)
+    tape = Tape(
+        voltage=_collect(steps, "voltage", np.int32),
+        fired_at=_collect(steps, "reset_at", np.int32),
+        released_at=_collect(steps, "released_at", np.int32),
+        lost=_collect(steps, "lost", np.bool_),
     )
+    return _record(graph, steps, False, isinstance(schedule, AsyncSchedule)), tape

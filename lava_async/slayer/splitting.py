@@ -10,10 +10,9 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
-from lava_async._semantics.connections import INPUT, Conv, Shape, Sparse, Synapses
+from lava_async._semantics.connections import INPUT, Conv, Shape, Sparse
 
 
 def parts(conv: Conv, shapes: Sequence[Shape]) -> list[tuple[Sparse, torch.Tensor]]:
@@ -32,8 +31,8 @@ def parts(conv: Conv, shapes: Sequence[Shape]) -> list[tuple[Sparse, torch.Tenso
         With each synapse's place in the flat weight of ``conv``.
     """
     whole = (sum(shape[0] for shape in shapes), *shapes[0][1:])
-    synapses = conv.synapses(whole)
-    taps = _taps(conv, whole, synapses)
+    synapses = conv.all_synapses(whole)
+    taps = conv.places(whole)
     found, first = [], 0
     for shape in shapes:
         sources = slice(first, first + math.prod(shape))
@@ -48,13 +47,3 @@ def parts(conv: Conv, shapes: Sequence[Shape]) -> list[tuple[Sparse, torch.Tenso
         found.append((Sparse(INPUT, 0, part), torch.from_numpy(taps[here])))
         first = sources.stop
     return found
-
-
-def _taps(conv: Conv, whole: Shape, synapses: Synapses) -> np.ndarray:
-    """(synapses,) place of each one's weight in the flat weight of ``conv``."""
-    channel, y, x = np.unravel_index(synapses.source, whole)
-    target, out_y, out_x = np.unravel_index(synapses.target, conv.out_shape(whole))
-    row = (y + conv.padding[0] - out_y * conv.stride[0]) // conv.dilation[0]
-    column = (x + conv.padding[1] - out_x * conv.stride[1]) // conv.dilation[1]
-    place = (target, channel % conv.weight.shape[1], row, column)
-    return np.ravel_multi_index(place, conv.weight.shape)

@@ -84,13 +84,18 @@ def connection_order(graph: Graph, schedule: LayerSync | AsyncSchedule) -> list[
     return sorted(range(len(late)), key=lambda i: (graph.connections[i].source, late[i]))
 
 
+def is_compiled(part: Schedule) -> bool:
+    """Whether compiled code runs a schedule; a subclass of ours may have its own priorities."""
+    return type(part) in _COMPILED
+
+
 def check_schedule(schedule: Schedule) -> None:
     """Raise `UnsupportedError` if a schedule, or a part of it, is a user's own.
 
-    Whatever samples draw; a subclass of ours may have priorities of its own.
+    Whatever samples draw.
     """
     for part in schedule.parts:
-        if type(part) not in _COMPILED:
+        if not is_compiled(part):
             names = ", ".join(cls.__name__ for cls in _COMPILED)
             wanted = f"one of {names} (backends 'reference' and 'graph' run any)"
             raise UnsupportedError("compiled kernel", "schedule", wanted, type(part).__name__)

@@ -8,7 +8,7 @@ A neuron fires at most once in a time step, so it has one outcome ``S`` there an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ Floats = npt.NDArray[np.float64]
 Reset = Literal["through", "detached", "full"]
 """How the reset passes on the gradient of a voltage: as if there were none, which is SLAYER's
 way; where the neuron stayed silent; or in full, through its outcome too."""
+
+RESETS: tuple[Reset, ...] = get_args(Reset)
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -196,8 +198,8 @@ def backward(
     ValidationError
         There is no such reset.
     """
-    if reset not in ("through", "detached", "full"):
-        raise ValidationError("backward", "reset", "through, detached or full", repr(reset))
+    if reset not in RESETS:
+        raise ValidationError("backward", "reset", f"one of {', '.join(RESETS)}", repr(reset))
     network = FlatGraph(graph, layered)
     by_weight, by_frame = np.zeros(network.first_weights[-1]), np.zeros(frames.shape)
     bias, decay_u, decay_v = np.zeros((3, graph.num_neurons))

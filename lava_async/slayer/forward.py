@@ -1,4 +1,4 @@
-"""One forward pass: the weights of now, and a batch through them under any schedule."""
+"""The forward pass of `unrolled`: a batch under any schedule."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync
 from lava_async.slayer import layered
 from lava_async.slayer.draws import Draws
+from lava_async.slayer.integers import Integers
 from lava_async.slayer.links import Delay, Link, delayed
 from lava_async.slayer.neurons import FLOAT32_EXACT, Inexact, Neurons
 from lava_async.slayer.rules import Rules
@@ -24,11 +25,12 @@ from lava_async.slayer.wiring import Wiring
 
 
 class ForwardPass:
-    """Weights and biases, made once from the blocks, and what runs with them.
+    """A batch in PyTorch, unrolled over the forward steps, or layer by layer.
 
     Parameters
     ----------
     wiring : Wiring
+    integers : Integers
     rules : Rules
     dropout : Dropout
         ``dropout.input`` is up to the caller.
@@ -37,16 +39,12 @@ class ForwardPass:
         What no input value exceeds.
     dtype : torch.dtype
         float32 or float64, of all that float32 holds exactly.
-
-    Attributes
-    ----------
-    weights : list of tensors
-        Of each population, whole numbers of ``dtype``, biases included.
     """
 
     def __init__(
         self,
         wiring: Wiring,
+        integers: Integers,
         rules: Rules,
         dropout: Dropout,
         max_forward_steps: int,
@@ -59,15 +57,7 @@ class ForwardPass:
         self.max_forward_steps = max_forward_steps
         self.highest = highest
         self.dtype = dtype
-        weights = [[w.to(dtype) for w in layer.weights()] for layer in wiring.layers]
-        self.biases = [
-            None if (bias := layer.bias()) is None else bias.to(dtype) for layer in wiring.layers
-        ]
-        self.by_edge = [edge.pick(weights[edge.target]) for edge in wiring.edges]
-        self.weights = [
-            own if bias is None else [*own, bias]
-            for own, bias in zip(weights, self.biases, strict=True)
-        ]
+        self.biases, self.by_edge = integers.biases, integers.by_edge
 
     def run(
         self, x: Tensor, ids: npt.NDArray[np.int64], schedule: LayerSync | AsyncSchedule

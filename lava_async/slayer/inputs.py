@@ -13,28 +13,49 @@ from lava_async._semantics.dropout import Dropout
 from lava_async.errors import ValidationError
 from lava_async.slayer.neurons import FLOAT32_EXACT
 
+MOST_COUNT = FLOAT32_EXACT
+"""Input counts are below."""
 
-def check_input(x: Tensor, shape: Shape | None) -> float:
-    """The highest count of an input (N, *shape, T).
 
-    Raises
-    ------
-    ValidationError
-        Wrong number of dimensions, or values that are not whole numbers >= 0.
-    """
+def check_shape(x: Tensor, shape: Shape | None) -> None:
+    """Raise `ValidationError` unless an input is (N, *shape, T), as far as that is known."""
     known = () if shape is None else (len(shape) + 2,)
     if not isinstance(x, Tensor) or x.dim() not in (3, 5, *known) or 0 in x.shape:
         got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise ValidationError(
             "Network", "input", "(N, C, T) or (N, C, H, W, T), none of them 0", got
         )
+
+
+def check_counts(x: Tensor) -> float:
+    """The highest count of an input.
+
+    Raises
+    ------
+    ValidationError
+        Values that are not whole numbers >= 0, or too large.
+    """
     with torch.no_grad():
         low, high = (float(extreme) for extreme in torch.aminmax(x))
         # Sample by sample: a copy of all would not fit into the processor's cache.
         whole = not x.is_floating_point() or all(torch.equal(s, s.floor()) for s in x)
-    if not (low >= 0 and high < FLOAT32_EXACT and whole):
+    if not (low >= 0 and high < MOST_COUNT and whole):
         raise ValidationError("Network", "input", "whole numbers >= 0", f"values in {low}..{high}")
     return high
+
+
+def as_counts(x: Tensor) -> npt.NDArray:
+    """An input as an array of a type that the kernel reads, which checks its values itself.
+
+    As it is, if it is uint8, int32 or float32.
+    """
+    x = x.detach().cpu()
+    if x.dtype == torch.bool:
+        x = x.to(torch.uint8)
+    elif x.dtype not in (torch.uint8, torch.int32, torch.float32):
+        check_counts(x)  # of more bits than are left below
+        x = x.to(torch.float32)
+    return x.contiguous().numpy()
 
 
 def check_ids(sample_ids: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:

@@ -72,8 +72,6 @@ class Layer(abc.ABC):
 
     def check(self) -> None:
         """Raise `UnsupportedError` if the block asks for something that is not run."""
-        if getattr(self.block, "count_log", False):
-            raise self.unsupported("count_log", "False", True)
         plain.refuse_overrides(self.where, "block", self.block, self.kind, plain.EXPORT)
         plain.refuse_hooks(self.where, "block", self.block)
 

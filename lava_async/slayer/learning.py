@@ -24,7 +24,7 @@ class Silence:
         self._warned: set[str] = set()
 
     def watch(
-        self, names: Sequence[str], spikes: Sequence[Tensor], weights: Sequence[Sequence[Tensor]]
+        self, names: Sequence[str], active: Sequence[bool], weights: Sequence[Sequence[Tensor]]
     ) -> None:
         """See a training pass, whose input was not empty.
 
@@ -32,14 +32,12 @@ class Silence:
         ----------
         names : sequence of str
             Of the blocks with neurons, for messages.
-        spikes : sequence of (B, size, T) tensors
-            Of each block.
+        active : sequence of bool
+            Which blocks fired at all.
         weights : sequence of sequences of tensors
             Of each block, as they ran.
         """
-        silent = [
-            name for name, own in zip(names, spikes, strict=True) if not float(own.detach().max())
-        ]
+        silent = [name for name, fired in zip(names, active, strict=True) if not fired]
         if due := self._count(self._silent, names, silent):
             warnings.warn(
                 f"{', '.join(due)}: no spike in {_PASSES} training passes in a row; a silent block "

@@ -6,8 +6,8 @@ import contextlib
 import copy
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +16,21 @@ from torch import Tensor
 
 from lava_async._files.hdf5 import load
 from lava_async._semantics import checks, random
+from lava_async._semantics.decisive import Reset
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
-from lava_async._semantics.schedule import Momentum, Schedule, check_schedule
-from lava_async.errors import ValidationError
+from lava_async._semantics.schedule import Momentum, Schedule, check_schedule, check_stop_after
+from lava_async.errors import UnsupportedError, ValidationError
 from lava_async.slayer import hdf5
 from lava_async.slayer import surrogate as surrogates
-from lava_async.slayer.forward import ForwardPass
 from lava_async.slayer.from_graph import describe
-from lava_async.slayer.inputs import check_ids, check_input, kept
+from lava_async.slayer.gradients import Settings, Unrolled, choose
+from lava_async.slayer.inputs import check_ids, check_shape
+from lava_async.slayer.integers import Integers
 from lava_async.slayer.layers import Layer
-from lava_async.slayer.learning import Silence, take_part
+from lava_async.slayer.learning import Silence
 from lava_async.slayer.links import delayed
-from lava_async.slayer.rules import Carried, Rules
+from lava_async.slayer.rules import Carried
 from lava_async.slayer.structure import Structure
 from lava_async.slayer.weights import unchanged
 
@@ -37,11 +39,16 @@ class Network(torch.nn.Module):
     """SLAYER's CUBA blocks with asynchronous execution and unlayered backprop.
 
     A chain of blocks, or any directed graph of them. The forward pass runs the very integers
-    that `graph` gives and `export_hdf5` writes, as `lava_async.simulate` would, unrolled for
-    autograd. Under `LayerSync` it is SLAYER's own forward with ``delay_shift=False`` where that
-    gives these integers, and goes time step by time step where it does not: over recurrent
-    sources, and where states leave 24 bits. `Random` and momentum noise draw by sample: pass
-    ``sample_ids`` for an evaluation that can be repeated.
+    that `graph` gives and `export_hdf5` writes, as `lava_async.simulate` would. Under `LayerSync`
+    it gives SLAYER's own spikes with ``delay_shift=False``, wherever states stay within the 24
+    bits that a chip has. `Random` and momentum noise draw by sample: pass ``sample_ids`` for an
+    evaluation that can be repeated.
+
+    There are two gradients of the same spikes (see the documentation, *Semantics*).
+    ``"decisive"`` goes through the one outcome that each neuron has in a time step; it is compiled,
+    costs about as much as the forward pass, and is SLAYER's own under `LayerSync`. It runs on the
+    CPU: tensors elsewhere go there and back. ``"unrolled"`` is the published method, autograd
+    through every forward step in PyTorch.
 
     Blocks are not called: their weights, by whatever reparametrisation (weight norm, pruning,
     …), and neurons are read. What a block does beyond these is refused by name.
@@ -65,17 +72,29 @@ class Network(torch.nn.Module):
         steps late.
     input_shape : tuple of int, optional
         (C,) or (C, H, W); taken from the first forward pass if not given.
-    refractory_dropout, spike_dropout, input_dropout : float
-        Probabilities in [0, 1), in training mode only: that a neuron that fired may fire
-        again in the same time step, that a fired spike is lost, that an input is lost.
-    credit : Carried
-        Which evaluations share the credit of a released spike.
+    gradient : "decisive" or "unrolled"
+    reset : "through", "detached" or "full", optional
+        What the reset of a neuron that fired does to the gradient of its voltage: passes it on as
+        if there were none, which is SLAYER's way and the default of ``"decisive"``; ends it; or
+        is differentiated in full, the default of ``"unrolled"``, which has no ``"through"``.
     surrogate : str or callable
         ``"slayer"``, ``"arctan"``, ``"fast_sigmoid"``, or a callable (see
-        `lava_async.slayer.surrogate`). Of asynchronous execution, as the two around it;
-        `LayerSync` has SLAYER's own.
+        `lava_async.slayer.surrogate`). ``"unrolled"`` under `LayerSync` has SLAYER's own.
+    stop_after : int, optional
+        Early decision, as in `lava_async.simulate`; ``"decisive"`` only. Can be set later too.
+    penalty : callable, optional
+        Of the spikes (N, neurons, T) of all neurons, a number to add to the loss; such as
+        `SpikePenalty`. With it the network returns it after the spikes.
+    input_dropout, spike_dropout : float
+        Probabilities in [0, 1), in training mode only: that an input is lost, that a fired spike
+        is lost.
+    refractory_dropout : float
+        That a neuron that fired may fire again in the same time step; ``"unrolled"`` only, as all
+        that follows but the seed.
+    credit : Carried, optional
+        Which evaluations share the credit of a released spike.
     detach_reset : bool
-        Whether the reset of a neuron that fired is left out of the gradient.
+        The same as ``reset="detached"``.
     max_forward_steps : int
         Cap on the forward steps of a time step, which refractory dropout leaves unbounded.
     seed : int
@@ -86,6 +105,8 @@ class Network(torch.nn.Module):
     blocks : torch.nn.ModuleList
         The SLAYER blocks themselves; those of `from_graph` may be `Population`.
     schedule : Schedule
+    stop_after : int or None
+    gradient : str
     input_shape : tuple of int or None
 
     Raises
@@ -106,11 +127,15 @@ class Network(torch.nn.Module):
         sources: Mapping[int, list[Any]] | None = None,
         output: int | tuple[int, npt.ArrayLike] = -1,
         input_shape: Sequence[int] | None = None,
+        gradient: Literal["decisive", "unrolled"] = "decisive",
+        reset: Reset | None = None,
+        surrogate: str | surrogates.Surrogate = "slayer",
+        stop_after: int | None = None,
+        penalty: Callable[[Tensor], Tensor] | None = None,
         refractory_dropout: float = 0.0,
         spike_dropout: float = 0.0,
         input_dropout: float = 0.0,
         credit: Carried | None = None,
-        surrogate: str | surrogates.Surrogate = "slayer",
         detach_reset: bool = False,
         max_forward_steps: int = 1000,
         seed: int = 0,
@@ -118,25 +143,16 @@ class Network(torch.nn.Module):
         super().__init__()
         self.blocks = torch.nn.ModuleList(blocks)
         self._known = Structure(self.blocks, sources, output)
-        self.schedule = Momentum() if schedule is None else schedule
         self.dropout = Dropout(input_dropout, spike_dropout, refractory_dropout, seed)
-        self._rules = Rules(
-            Carried() if credit is None else credit,
-            surrogates.resolve(surrogate),
-            bool(detach_reset),
-        )
-        if credit is not None and not isinstance(credit, Carried):
-            raise ValidationError("Network", "credit", "a Carried", repr(credit))
-        if (
-            isinstance(max_forward_steps, bool)
-            or not isinstance(max_forward_steps, int)
-            or not 1 <= max_forward_steps <= random.MAX_FORWARD_STEP
-        ):
-            raise ValidationError(
-                "Network", "max_forward_steps", f"an integer in 1..{random.MAX_FORWARD_STEP}",
-                repr(max_forward_steps),
-            )
-        self.max_forward_steps = max_forward_steps
+        self._gradient = choose(
+            gradient, reset, surrogate, refractory_dropout, credit, detach_reset,
+            max_forward_steps,
+        )  # fmt: skip
+        self.schedule = Momentum() if schedule is None else schedule
+        self.stop_after = stop_after
+        if penalty is not None and not callable(penalty):
+            raise ValidationError("Network", "penalty", "a callable of spikes", repr(penalty))
+        self.penalty = penalty
         # Training samples are numbered on and on, also over checkpoints.
         self.register_buffer("samples_seen", torch.zeros((), dtype=torch.int64))
         self._evaluated = 0
@@ -233,6 +249,22 @@ class Network(torch.nn.Module):
         self._schedule = check_schedule("Network", schedule)
 
     @property
+    def stop_after(self) -> int | None:
+        return self._stop_after
+
+    @stop_after.setter
+    def stop_after(self, stop_after: int | None) -> None:
+        if stop_after is not None and isinstance(self._gradient, Unrolled):
+            raise UnsupportedError(
+                "Network", "stop_after", 'None, or gradient="decisive"', stop_after
+            )
+        self._stop_after = check_stop_after(self.schedule, stop_after)
+
+    @property
+    def gradient(self) -> str:
+        return self._gradient.name
+
+    @property
     def input_shape(self) -> tuple[int, ...] | None:
         return self._structure.input_shape
 
@@ -263,7 +295,12 @@ class Network(torch.nn.Module):
     # ------------------------------------------------------------ forward
 
     @torch.compiler.disable
-    def forward(self, x: Tensor, sample_ids: npt.ArrayLike | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        sample_ids: npt.ArrayLike | None = None,
+        return_spikes: bool = False,
+    ) -> Any:
         """Spikes of the output population.
 
         Parameters
@@ -274,12 +311,19 @@ class Network(torch.nn.Module):
             Each sample's own index, the key of its random draws. By default samples are
             numbered in the order in which they come: on and on in training (the count is
             part of ``state_dict``), and from 0 in each evaluation that follows training.
+        return_spikes : bool
+            Whether the spikes of all neurons are returned, too.
 
         Returns
         -------
-        (N, C, T) or (N, C, H, W, T)
+        y : (N, C, T) or (N, C, H, W, T)
             How often each output neuron fired: 0 or 1, and more only under refractory
             dropout. Exact under autocast, too.
+        spikes : (N, neurons, T), with ``return_spikes``
+            The same of every neuron, as `lava_async.Record.all_spikes`; differentiable.
+        penalty : tensor of one number, with ``Network(penalty=…)``
+        counts : (1, blocks), if blocks have ``count_log=True``
+            The share of neurons and time steps in which these blocks, in their order, spiked.
 
         Raises
         ------
@@ -288,51 +332,40 @@ class Network(torch.nn.Module):
         UnsupportedError
             A block asks for something that is not run.
         ForwardStepLimitError
-            A time step did not come to rest within ``max_forward_steps``.
+            ``"unrolled"`` only: a time step did not come to rest within ``max_forward_steps``.
         """
-        highest = check_input(x, self.input_shape)
+        check_shape(x, self.input_shape)
         wiring = self._structure.wire(tuple(x.shape[1:-1]))
         for layer in self._layers:
             layer.check()
         ids = self._ids(sample_ids, len(x))
-        dropout = self.dropout if self.training else Dropout()
+        logged = [p for p, own in enumerate(wiring.layers) if own.block.count_log]
+        everyone = return_spikes or self.penalty is not None or bool(logged)
+        pattern = wiring.pattern
         returned = next(self.parameters()).dtype  # SLAYER's neurons have some
         with _exact(x.device):
-            dtype = torch.float64 if returned == torch.float64 else torch.float32
-            frames = x.to(dtype).flatten(1, -2)
-            if dropout.input:
-                frames = frames * kept(frames, ids, dropout)
-            forward = ForwardPass(
-                wiring, self._rules, dropout, self.max_forward_steps, highest, dtype
+            integers = Integers(
+                wiring, torch.float64 if returned == torch.float64 else torch.float32
             )
-            spikes = self._run(forward, frames, ids)
-            output = spikes[wiring.pattern.output]
-            if self.training and torch.is_grad_enabled():
-                trained = [w for own in forward.weights for w in own if w.requires_grad]
-                output = take_part(output, trained)
-                if highest:
-                    names = [layer.where for layer in wiring.layers]
-                    self._silence.watch(names, spikes, forward.weights)
-            output = delayed(output, wiring.pattern.output_delay)
-            return output.unflatten(1, wiring.output_shape).to(returned)
-
-    def _run(
-        self, forward: ForwardPass, x: Tensor, ids: npt.NDArray[np.int64]
-    ) -> list[Tensor]:
-        """Spikes of each population; samples of a mixture, each with its own schedule."""
-        drawn = self.schedule.draw(ids)
-        parts = [
-            (part, np.flatnonzero(drawn == i)) for i, part in enumerate(self.schedule.parts)
-        ]
-        found = [
-            (forward.run(x if len(here) == len(x) else x[here], ids[here], part), here)
-            for part, here in parts
-            if len(here)
-        ]
-        if len(found) == 1:
-            return found[0][0]
-        order = np.argsort(np.concatenate([here for _, here in found]))
-        return [torch.cat(parts)[order] for parts in zip(*(s for s, _ in found), strict=True)]
+            dropout = self.dropout if self.training else Dropout()
+            settings = Settings(self.schedule, self.stop_after, dropout)
+            ran = self._gradient.run(wiring, integers, settings, x, ids, everyone)
+            if self.training and torch.is_grad_enabled() and ran.active is not None:
+                names = [layer.where for layer in wiring.layers]
+                self._silence.watch(names, ran.active, integers.weights)
+            spikes = ran.spikes.to(x.device, returned)
+            output = spikes[:, pattern.slice(pattern.output)] if everyone else spikes
+            result: list[Any] = [
+                delayed(output, pattern.output_delay).unflatten(1, wiring.output_shape)
+            ]
+            if return_spikes:
+                result.append(spikes)
+            if self.penalty is not None:
+                result.append(self.penalty(spikes))
+            if logged:
+                rates = [spikes[:, pattern.slice(p)].detach().mean() for p in logged]
+                result.append(torch.stack(rates).reshape(1, -1))
+        return result[0] if len(result) == 1 else tuple(result)
 
     def _ids(self, sample_ids: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64]:
         if sample_ids is not None:

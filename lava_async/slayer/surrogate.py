@@ -13,9 +13,11 @@ scale : (N,)
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 
+from lava_async._kernel import training
 from lava_async.errors import ValidationError
 
 Surrogate = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -47,6 +49,28 @@ SURROGATES: dict[str, Surrogate] = {
     "arctan": arctan,
     "fast_sigmoid": fast_sigmoid,
 }
+
+
+class Compiled(NamedTuple):
+    """A surrogate derivative in the kernel, membrane units."""
+
+    kind: int
+    width: float
+    height: float
+
+
+COMPILED: dict[Surrogate, Callable[[float, float, float], Compiled]] = {
+    slayer: lambda unit, tau, scale: Compiled(
+        training.EXPONENTIAL,
+        unit * tau * _TAU_MULTIPLIER,
+        scale * _SCALE_MULTIPLIER / 2 / (tau * _TAU_MULTIPLIER) / unit,
+    ),
+    arctan: lambda unit, tau, scale: Compiled(training.ARCTAN, unit * tau, scale / unit),
+    fast_sigmoid: lambda unit, tau, scale: Compiled(
+        training.FAST_SIGMOID, unit * tau, scale / unit
+    ),
+}
+"""What the kernel computes itself, from membrane units per voltage unit, tau and scale."""
 
 
 def resolve(surrogate: str | Surrogate) -> Surrogate:

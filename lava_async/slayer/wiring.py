@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from lava.lib.dl.slayer.block import cuba
 
+from lava_async._kernel import training
 from lava_async._semantics.connections import INPUT, Shape
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.graph import Population as GraphPopulation
@@ -123,6 +124,17 @@ class Wiring:
         """Whether some edge goes back in the order in which `LayerSync` evaluates."""
         place = {p: i for i, p in enumerate(self.pattern.order)} | {INPUT: -1}
         return any(place[c.target] <= place[c.source] for c in self.pattern.connections)
+
+
+    def trainer(self, layered: bool) -> training.Trainer:
+        """The network in the kernel, for `LayerSync` or for all other schedules."""
+        if layered not in self._trainers:
+            self._trainers[layered] = training.Trainer(self.pattern, layered)
+        return self._trainers[layered]
+
+    @functools.cached_property
+    def _trainers(self) -> dict[bool, training.Trainer]:
+        return {}
 
 
 def wire(

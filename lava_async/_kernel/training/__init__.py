@@ -14,3 +14,7 @@ from lava_async._kernel.training.batch import Neurons as Neurons
 from lava_async._kernel.training.batch import Pass as Pass
 from lava_async._kernel.training.batch import Surrogate as Surrogate
 from lava_async._kernel.training.batch import Trainer as Trainer
+from lava_async._kernel.training.layout import ARCTAN as ARCTAN
+from lava_async._kernel.training.layout import EXPONENTIAL as EXPONENTIAL
+from lava_async._kernel.training.layout import FAST_SIGMOID as FAST_SIGMOID
+from lava_async._kernel.training.layout import GIVEN as GIVEN

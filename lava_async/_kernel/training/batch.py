@@ -15,15 +15,17 @@ from lava_async._kernel._layout import AT, Net, new_state
 from lava_async._kernel._lowering import compile_graph, compile_schedule, connection_order
 from lava_async._kernel.connections import arrange, restore, turn_round
 from lava_async._kernel.training import entry
-from lava_async._kernel.training.layout import EXPONENTIAL, THROUGH, Tape, Way
+from lava_async._kernel.training.layout import DETACHED, EXPONENTIAL, FULL, THROUGH, Tape, Way
 from lava_async._kernel.training.lowering import find_way
 from lava_async._kernel.training.synapses import AT as UNIT_AT
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.connections import INPUT, Conv, OneToOne
+from lava_async._semantics.decisive import Reset
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Momentum
 
+_RESETS: dict[Reset, int] = {"through": THROUGH, "detached": DETACHED, "full": FULL}
 _LEAST = 8  # samples that a call to compiled code is worth
 _SUMS = 8  # of the gradients of weights that sources share: samples are added up in so many parts
 
@@ -197,6 +199,17 @@ class Pass:
         self._discards = discards
 
     @property
+    def active(self) -> npt.NDArray[np.bool_]:
+        """(P,) which populations fired at all, by the tape."""
+        return self._tape.active > 0
+
+    @property
+    def has_input(self) -> bool:
+        """Whether there was any input, by the tape."""
+        begin = self._tape.event_begin
+        return bool((begin[:, -1] > begin[:, 0]).any())
+
+    @property
     def voltage(self) -> npt.NDArray[np.int32]:
         """(B, T, N) that decided, membrane units."""
         return self._tape.voltage
@@ -206,7 +219,7 @@ class Pass:
         loss: npt.NDArray[np.float32],
         surrogate: Surrogate,
         *,
-        reset: int = THROUGH,
+        reset: Reset = "through",
         wanted: Sequence[bool] | None = None,
         by_frames: bool = False,
     ) -> Gradients:
@@ -217,8 +230,7 @@ class Pass:
         loss : (B, neurons, T) float32
             The loss's derivative by each spike.
         surrogate : Surrogate
-        reset : int
-            Of `layout`.
+        reset : "through", "detached" or "full"
         wanted : sequence of bool, optional
             Of which connections, all by default.
         by_frames : bool
@@ -226,7 +238,7 @@ class Pass:
         """
         tape, net, graph = self._tape, self._net, self._trainer.graph
         batch, num_steps, num_neurons = tape.voltage.shape
-        way = self._way(surrogate, reset, by_frames)
+        way = self._way(surrogate, _RESETS[reset], by_frames)
         by_v = np.empty(tape.voltage.shape, np.float32)
         by_u = np.empty(tape.voltage.shape, np.float32)
         num_inputs = int(np.prod(graph.input_shape)) if by_frames else 0
@@ -349,4 +361,5 @@ def _new_tape(
         event=np.empty(batch * entries, np.uint32),
         times=np.empty(batch * entries, np.float32),
         event_begin=np.empty((batch, num_steps + 1), np.int64),
+        active=np.zeros(num_populations, np.uint8),
     )

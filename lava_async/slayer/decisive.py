@@ -1,0 +1,270 @@
+"""The decisive gradient in PyTorch: spikes by the compiled kernel, or by the definition.
+
+Autograd sees one function, from the integers that run to the spikes that they make; how integers
+come from parameters (quantisation, weight norm, …) is autograd's own business.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from lava_async._kernel import is_compiled
+from lava_async._semantics import decisive as definition
+from lava_async._semantics import reference
+from lava_async._semantics.decisive import Reset
+from lava_async._semantics.schedule import AsyncSchedule, LayerSync
+from lava_async.slayer import surrogate as surrogates
+from lava_async.slayer.inputs import MOST_COUNT
+from lava_async.slayer.integers import Integers
+from lava_async.slayer.wiring import Wiring
+
+if TYPE_CHECKING:
+    from lava_async.slayer.gradients import Settings
+
+
+class NotCounts(Exception):
+    """The input is not of whole numbers in 0..2**24 - 1."""
+
+
+def spikes(execution: Execution, x: Tensor, integers: Integers) -> Tensor:
+    """The spikes of a batch that has run, differentiable.
+
+    Parameters
+    ----------
+    execution : Execution
+    x : (B, inputs, T)
+        Its input.
+    integers : Integers
+        Its weights and biases.
+
+    Returns
+    -------
+    (B, neurons, T) float32, on the CPU
+    """
+    biases = [bias for bias in integers.biases if bias is not None]
+    result: Any = _Spikes.apply(execution, x, *integers.by_edge, *biases)
+    return result
+
+
+class _Spikes(torch.autograd.Function):
+    """From an input and integer weights and biases to spikes."""
+
+    @staticmethod
+    def forward(ctx, execution: Execution, x, *parameters):  # type: ignore[override]
+        ctx.execution = execution
+        ctx.kinds = [(p.dtype, p.device) for p in (x, *parameters)]
+        return torch.from_numpy(execution.spikes).to(torch.float32)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):  # type: ignore[override]
+        by_frames, *wanted = ctx.needs_input_grad[1:]
+        loss = grad.detach().to("cpu", torch.float32).contiguous().numpy()
+        found = ctx.execution.backward(loss, wanted, by_frames)
+        grads = [
+            None if g is None else torch.from_numpy(g).to(device, dtype)
+            for g, (dtype, device) in zip(found, ctx.kinds, strict=True)
+        ]
+        return None, *grads
+
+
+class Execution:
+    """A batch, sample by sample under the schedule that is its own.
+
+    Parameters
+    ----------
+    wiring : Wiring
+    integers : Integers
+    settings : gradients.Settings
+    reset : "through", "detached" or "full"
+    surrogate : Surrogate
+    frames : (B, inputs, T) array
+        Counts, as `inputs.as_counts` gives them.
+    ids : (B,) int64
+    everyone : bool
+        Whether the spikes of all neurons are wanted, or those of the output population.
+    taped : bool
+        Whether there may be a way back.
+
+    Attributes
+    ----------
+    spikes : (B, neurons, T) int8
+    active : list of bool
+        Which populations fired at all.
+    has_input : bool
+
+    Raises
+    ------
+    NotCounts
+        ``frames`` are not of whole numbers.
+    """
+
+    def __init__(
+        self, wiring: Wiring, integers: Integers, settings: Settings, reset: Reset,
+        surrogate: surrogates.Surrogate, frames: npt.NDArray, ids: npt.NDArray[np.int64],
+        everyone: bool, taped: bool,
+    ):  # fmt: skip
+        pattern = wiring.pattern
+        output = pattern.slice(pattern.output)
+        self.wiring, self.integers, self.settings = wiring, integers, settings
+        self.reset: Reset = reset
+        self.surrogate = surrogate
+        self.neurons = slice(0, pattern.num_neurons) if everyone else output
+        self.taped = taped
+        drawn = settings.schedule.draw(ids)
+        self._parts: list[tuple[_Part, npt.NDArray[np.intp] | slice]] = []
+        for i, schedule in enumerate(settings.schedule.parts):
+            here = np.flatnonzero(drawn == i)
+            if len(here):
+                where = slice(None) if len(here) == len(ids) else here
+                kind = _Compiled if is_compiled(schedule) else _Defined
+                self._parts.append((kind(self, schedule, frames[where], ids[where]), where))
+        self.spikes = self._parts[0][0].spikes
+        if len(self._parts) > 1:
+            self.spikes = np.empty((len(ids), *self.spikes.shape[1:]), np.int8)
+            for part, where in self._parts:
+                self.spikes[where] = part.spikes
+        self.active = np.any([part.active for part, _ in self._parts], 0).tolist()
+        self.has_input = any(part.has_input for part, _ in self._parts)
+
+    def backward(
+        self, loss: npt.NDArray[np.float32], wanted: Sequence[bool], by_frames: bool
+    ) -> list[npt.NDArray | None]:
+        """Gradients by frames, weights of each connection, and biases, where wanted."""
+        edges = len(self.integers.by_edge)
+        total: list[npt.NDArray | None] = [None] * (1 + len(wanted))
+        if by_frames:
+            pattern = self.wiring.pattern
+            total[0] = np.zeros((len(loss), int(np.prod(pattern.input_shape)), loss.shape[2]))
+        for part, where in self._parts:
+            weights, bias, frames = part.backward(loss[where], wanted[:edges], by_frames)
+            biases = [
+                _shared(bias[self.wiring.pattern.slice(p)], own)
+                for p, own in enumerate(self.integers.biases)
+                if own is not None
+            ]
+            for i, g in enumerate([*weights, *biases]):
+                if wanted[i] and g is not None:
+                    before = total[1 + i]
+                    total[1 + i] = g if before is None else before + g
+            if total[0] is not None and frames is not None:
+                total[0][where] = frames
+        return total
+
+
+def _shared(gradient: npt.NDArray, bias: Tensor) -> npt.NDArray:
+    """The gradient of a population's biases, which may be one for all."""
+    return gradient if bias.numel() == len(gradient) else gradient.sum(keepdims=True)
+
+
+class _Part(abc.ABC):
+    """Some samples under one schedule."""
+
+    spikes: npt.NDArray[np.int8]
+    active: npt.NDArray[np.bool_]  # (P,) which populations fired
+    has_input: bool
+
+    @abc.abstractmethod
+    def backward(
+        self, loss: npt.NDArray[np.float32], wanted: Sequence[bool], by_frames: bool
+    ) -> tuple[Sequence[npt.NDArray | None], npt.NDArray, npt.NDArray | None]:
+        """Gradients by the weights of each connection, by biases (N,), and by frames."""
+
+
+class _Compiled(_Part):
+    """By the kernel."""
+
+    def __init__(
+        self, execution: Execution, schedule: LayerSync | AsyncSchedule, frames: npt.NDArray,
+        ids: npt.NDArray[np.int64],
+    ):  # fmt: skip
+        self._execution = execution
+        settings, neurons = execution.settings, execution.neurons
+        weights, parameters = execution.integers.arrays()
+        self._ran = execution.wiring.trainer(isinstance(schedule, LayerSync)).run(
+            weights,
+            parameters,
+            frames.reshape(len(frames), -1),
+            frames.shape[-1],
+            ids,
+            schedule,
+            stop_after=settings.stop_after,
+            dropout=settings.dropout,
+            neuron_range=(neurons.start, neurons.stop),
+            taped=execution.taped,
+            threads=torch.get_num_threads(),
+        )
+        if self._ran.bad is not None:
+            raise NotCounts
+        self.spikes = self._ran.spikes
+        self.active, self.has_input = self._ran.active, self._ran.has_input
+
+    def backward(self, loss, wanted, by_frames):
+        execution, ran = self._execution, self._ran
+        surrogate = execution.integers.surrogate(execution.surrogate, ran.voltage)
+        return ran.backward(
+            np.ascontiguousarray(loss), surrogate, reset=execution.reset, wanted=wanted,
+            by_frames=by_frames,
+        )  # fmt: skip
+
+
+class _Defined(_Part):
+    """By the readable definition, which takes any schedule."""
+
+    def __init__(
+        self, execution: Execution, schedule: LayerSync | AsyncSchedule, frames: npt.NDArray,
+        ids: npt.NDArray[np.int64],
+    ):  # fmt: skip
+        self._execution = execution
+        self._layered = isinstance(schedule, LayerSync)
+        self._graph = execution.integers.graph()
+        dropout = execution.settings.dropout
+        self._frames = _whole(frames)
+        if dropout.input:
+            sample, index, time_step = np.nonzero(self._frames)
+            lost = dropout.input_lost(ids[sample], time_step, index)
+            self._frames[sample[lost], index[lost], time_step[lost]] = 0
+        shape = (len(frames), *self._graph.input_shape, frames.shape[-1])
+        record, self._tape = reference.run_with_tape(
+            self._graph, self._frames.reshape(shape), schedule, execution.settings.stop_after,
+            ids, dropout=dataclasses.replace(dropout, input=0),
+        )  # fmt: skip
+        self.spikes = record.all_spikes[:, execution.neurons]
+        fired = record.all_spikes.any((0, 2))
+        self.active = np.logical_or.reduceat(fired, self._graph.offsets[:-1])
+        self.has_input = bool(frames.any())
+
+    def backward(self, loss, wanted, by_frames):
+        execution = self._execution
+        whole = np.zeros((len(loss), self._graph.num_neurons, loss.shape[2]))
+        whole[:, execution.neurons] = loss
+        derivative = execution.integers.derivative(execution.surrogate, self._tape.voltage)
+        found = definition.backward(
+            self._graph, self._layered, self._frames, self._tape, derivative,
+            np.moveaxis(whole, 1, 2), execution.reset,
+        )  # fmt: skip
+        return found.weights, found.bias, found.frames
+
+
+def _whole(frames: npt.NDArray) -> npt.NDArray[np.int64]:
+    """Counts as integers.
+
+    Raises
+    ------
+    NotCounts
+        They are none.
+    """
+    with np.errstate(invalid="ignore"):  # of numbers that are none
+        counts = frames.astype(np.int64)
+    if not (np.array_equal(counts, frames) and counts.min() >= 0 and counts.max() < MOST_COUNT):
+        raise NotCounts
+    return counts

@@ -1,0 +1,201 @@
+"""The two gradients, each with the forward pass that it needs, behind one face."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lava_async._semantics import random
+from lava_async._semantics.decisive import RESETS, Reset
+from lava_async._semantics.dropout import Dropout
+from lava_async._semantics.schedule import Schedule
+from lava_async.errors import ValidationError
+from lava_async.slayer import decisive
+from lava_async.slayer import surrogate as surrogates
+from lava_async.slayer.forward import ForwardPass
+from lava_async.slayer.inputs import as_counts, check_counts, kept
+from lava_async.slayer.integers import Integers
+from lava_async.slayer.learning import take_part
+from lava_async.slayer.rules import Carried, Rules
+from lava_async.slayer.wiring import Wiring
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network runs now; ``dropout`` is that of training, or none."""
+
+    schedule: Schedule
+    stop_after: int | None
+    dropout: Dropout
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A batch that has run.
+
+    Attributes
+    ----------
+    spikes : (B, neurons, T)
+        Of all neurons, or of the output population; differentiable.
+    active : list of bool or None
+        Which populations fired at all; None if that is not known, or there was no input.
+    """
+
+    spikes: Tensor
+    active: list[bool] | None
+
+
+class Gradient(abc.ABC):
+    """A gradient of the spikes by the weights."""
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def run(
+        self, wiring: Wiring, integers: Integers, settings: Settings, x: Tensor,
+        ids: npt.NDArray[np.int64], everyone: bool,
+    ) -> Ran:  # fmt: skip
+        """Run a batch.
+
+        Parameters
+        ----------
+        wiring : Wiring
+        integers : Integers
+        settings : Settings
+        x : (B, *input_shape, T)
+        ids : (B,) int64
+        everyone : bool
+            Whether the spikes of all neurons are wanted, or those of the output population.
+
+        Raises
+        ------
+        ValidationError
+            ``x`` is not of whole numbers >= 0.
+        """
+
+
+@dataclass(frozen=True)
+class Decisive(Gradient):
+    """Through the outcome of each neuron and time step; compiled."""
+
+    name = "decisive"
+    reset: Reset
+    surrogate: surrogates.Surrogate
+
+    def run(self, wiring, integers, settings, x, ids, everyone):
+        flat = x.flatten(1, -2)
+        try:
+            execution = decisive.Execution(
+                wiring, integers, settings, self.reset, self.surrogate, as_counts(flat), ids,
+                everyone, taped=torch.is_grad_enabled() and _requires_grad(flat, integers),
+            )  # fmt: skip
+        except decisive.NotCounts:
+            check_counts(x)
+            raise
+        active = execution.active if execution.taped and execution.has_input else None
+        return Ran(decisive.spikes(execution, flat, integers), active)
+
+
+def _requires_grad(x: Tensor, integers: Integers) -> bool:
+    return x.requires_grad or any(w.requires_grad for own in integers.weights for w in own)
+
+
+@dataclass(frozen=True)
+class Unrolled(Gradient):
+    """Autograd through every forward step; the published method."""
+
+    name = "unrolled"
+    rules: Rules
+    max_forward_steps: int
+
+    def run(self, wiring, integers, settings, x, ids, everyone):
+        highest = check_counts(x)
+        dtype = integers.by_edge[0].dtype
+        frames = x.to(dtype).flatten(1, -2)
+        if settings.dropout.input:
+            frames = frames * kept(frames, ids, settings.dropout)
+        forward = ForwardPass(
+            wiring, integers, self.rules, settings.dropout, self.max_forward_steps, highest, dtype
+        )
+        spikes = _under(settings.schedule, forward, frames, ids)
+        wanted = torch.cat(spikes, 1) if everyone else spikes[wiring.pattern.output]
+        if torch.is_grad_enabled():
+            wanted = take_part(
+                wanted, [w for own in integers.weights for w in own if w.requires_grad]
+            )
+        active = [bool(float(own.detach().max())) for own in spikes]
+        return Ran(wanted, active if highest else None)
+
+
+def _under(
+    schedule: Schedule, forward: ForwardPass, x: Tensor, ids: npt.NDArray[np.int64]
+) -> list[Tensor]:
+    """Spikes of each population; samples of a mixture, each with its own schedule."""
+    drawn = schedule.draw(ids)
+    parts = [(part, np.flatnonzero(drawn == i)) for i, part in enumerate(schedule.parts)]
+    found = [
+        (forward.run(x if len(here) == len(x) else x[here], ids[here], part), here)
+        for part, here in parts
+        if len(here)
+    ]
+    if len(found) == 1:
+        return found[0][0]
+    order = np.argsort(np.concatenate([here for _, here in found]))
+    return [torch.cat(parts)[order] for parts in zip(*(s for s, _ in found), strict=True)]
+
+
+def choose(
+    gradient: str,
+    reset: str | None,
+    surrogate: str | surrogates.Surrogate,
+    refractory_dropout: float,
+    credit: Carried | None,
+    detach_reset: bool,
+    max_forward_steps: int,
+) -> Gradient:
+    """The gradient that the arguments of `Network` ask for.
+
+    Raises
+    ------
+    ValidationError
+        They are wrong, or do not go together.
+    """
+    function = surrogates.resolve(surrogate)
+    if credit is not None and not isinstance(credit, Carried):
+        raise ValidationError("Network", "credit", "a Carried", repr(credit))
+    if (
+        isinstance(max_forward_steps, bool)
+        or not isinstance(max_forward_steps, int)
+        or not 1 <= max_forward_steps <= random.MAX_FORWARD_STEP
+    ):
+        raise ValidationError(
+            "Network", "max_forward_steps", f"an integer in 1..{random.MAX_FORWARD_STEP}",
+            repr(max_forward_steps),
+        )
+    if gradient not in (Decisive.name, Unrolled.name):
+        wanted = f"{Decisive.name!r} or {Unrolled.name!r}"
+        raise ValidationError("Network", "gradient", wanted, repr(gradient))
+    if detach_reset and reset is None:
+        reset = "detached"
+    if reset is not None and reset not in RESETS:
+        raise ValidationError("Network", "reset", f"one of {', '.join(RESETS)}", repr(reset))
+    if gradient == Decisive.name:
+        others: list[tuple[str, Any]] = [
+            ("refractory_dropout", refractory_dropout), ("credit", credit)
+        ]
+        for what, value in others:
+            if value:
+                wanted = 'none, or gradient="unrolled", to which it belongs'
+                raise ValidationError("Network", what, wanted, repr(value))
+        return Decisive(reset or "through", function)
+    if reset == "through":
+        wanted = '"detached" or "full", or gradient="decisive"'
+        raise ValidationError("Network", "reset", wanted, repr(reset))
+    rules = Rules(Carried() if credit is None else credit, function, reset == "detached")
+    return Unrolled(rules, max_forward_steps)

@@ -27,7 +27,7 @@ _COMPILED = (LayerSync, Momentum, Random, Fifo)
 
 def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
     """A graph as arrays; what is late in it depends on the kind of schedule."""
-    layered = isinstance(schedule, LayerSync)
+    layered = schedule.layered
     sizes = [p.size for p in graph.populations]
     bias = [np.zeros(p.size, np.int64) if p.bias is None else p.bias.reshape(-1)
             for p in graph.populations]
@@ -102,7 +102,7 @@ def compile_schedule(
             kind = MOMENTUM  # whatever: layers release all at once
     key0, key1 = random.split_seed(seed)
     return Plan(
-        layered=isinstance(schedule, LayerSync),
+        layered=schedule.layered,
         kind=kind,
         group_size=min(schedule.group_size, _ALL),
         amplitude=noise_amplitude(noise, net.threshold),

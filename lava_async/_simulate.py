@@ -44,6 +44,9 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
         array = np.asarray(x)
     except ValueError as error:
         raise ValidationError(where, "shape", "rows of one length", error) from None
+    except (TypeError, RuntimeError) as error:  # of torch's: sparse, on a GPU, with a gradient
+        wanted = "what NumPy can look at: x.detach().cpu().to_dense()"
+        raise ValidationError(where, "array", wanted, error) from None
     if array.dtype.kind not in "buif":
         raise ValidationError(where, "dtype", "integers", array.dtype)
     ndim = len(graph.input_shape)

@@ -13,6 +13,17 @@ from lava_async._semantics.dropout import Dropout
 from lava_async.errors import ValidationError
 from lava_async.slayer.neurons import FLOAT32_EXACT
 
+_DTYPES = frozenset({
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+    torch.float16, torch.bfloat16, torch.float32, torch.float64,
+})  # fmt: skip
+
+
+def _is_plain(x: Tensor) -> bool:
+    """Whether a tensor holds real numbers, one for each of its entries, here and now."""
+    dense = not x.is_nested and x.layout == torch.strided
+    return dense and x.dtype in _DTYPES and not x.is_meta
+
 
 def check_input(x: Tensor, shape: Shape | None) -> float:
     """The highest count of an input (N, *shape, T).
@@ -20,8 +31,15 @@ def check_input(x: Tensor, shape: Shape | None) -> float:
     Raises
     ------
     ValidationError
-        Wrong number of dimensions, or values that are not whole numbers >= 0.
+        Wrong number of dimensions, a layout other than dense, or values that are not whole
+        numbers >= 0.
     """
+    if isinstance(x, Tensor) and not _is_plain(x):
+        layout = "nested" if x.is_nested else str(x.layout)
+        raise ValidationError(
+            "Network", "input", "a dense tensor of real numbers (sparse ones: x.to_dense())",
+            f"{x.dtype}, {layout}, on {x.device}",
+        )  # fmt: skip
     known = () if shape is None else (len(shape) + 2,)
     if not isinstance(x, Tensor) or x.dim() not in (3, 5, *known) or 0 in x.shape:
         got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__

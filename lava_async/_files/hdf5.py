@@ -19,6 +19,7 @@ import numpy as np
 from lava_async._files import foreign, hdf5_graph, hdf5_heap, hdf5_layers, hdf5_own
 from lava_async._files.digest import digest
 from lava_async._files.hdf5_fields import Fields, hdf5_errors
+from lava_async._files.paths import as_text
 from lava_async._semantics.graph import Graph
 from lava_async.errors import FileFormatError, ValidationError
 
@@ -52,12 +53,15 @@ def load(path: str | os.PathLike[str], input_shape: Sequence[int] | None = None)
         meant, delete that attribute: ``del file["lava_async"].attrs["digest"]`` with h5py.
     UnsupportedError
         The file holds something valid that is not run here, such as graded spikes.
+    ValidationError
+        ``path`` is no path, or ``input_shape`` no shape.
     """
+    name = as_text(path)
     given = None if input_shape is None else _check_input_shape(input_shape)
-    graph, recorded = read(path, os.fsdecode(path), given)
+    graph, recorded = read(path, name, given)
     if recorded is not None and recorded != digest(graph):
         raise FileFormatError(
-            os.fsdecode(path), f"{hdf5_own.GROUP}: digest",
+            name, f"{hdf5_own.GROUP}: digest",
             "the network that was written (was it changed on purpose? then delete this attribute)",
             "another network",
         )

@@ -11,6 +11,7 @@ import h5py
 from lava_async._files import hdf5, hdf5_chain, hdf5_graph, hdf5_own
 from lava_async._files.atomic import atomic_path
 from lava_async._files.digest import digest
+from lava_async._files.paths import as_text
 from lava_async._semantics.graph import Graph
 from lava_async.errors import FileFormatError, UnsupportedError, ValidationError
 
@@ -37,7 +38,8 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
     UnsupportedError
         The schedule is one of the user's own, or a field is too large for `load`.
     ValidationError
-        The folder does not exist or is not writable, or it is no `Graph`.
+        The folder does not exist or is not writable, or ``path`` is no path, or ``graph`` no
+        `Graph`.
     OSError
         The disk is full, or the like.
     """
@@ -60,7 +62,7 @@ def writing(path: str | os.PathLike[str], graph: Graph) -> Iterator[h5py.File]:
     UnsupportedError
         What was written is another network than ``graph``, or none that `load` reads.
     """
-    name = os.fsdecode(path)
+    name = as_text(path)
     with atomic_path(path) as temporary:
         # In memory: after a failed write to a disk, HDF5 can neither go on nor close its file.
         with h5py.File(

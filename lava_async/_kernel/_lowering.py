@@ -88,7 +88,13 @@ def check_schedule(schedule: Schedule) -> None:
 def compile_schedule(
     net: Net, schedule: LayerSync | AsyncSchedule, stop_after: int | None
 ) -> Plan:
-    """A schedule as numbers, for one network: noise is in units of its thresholds."""
+    """A schedule as numbers, for one network: noise is in units of its thresholds.
+
+    Raises
+    ------
+    UnsupportedError
+        It draws at each release, and the network has more neurons than draws have names for.
+    """
     noise, seed = 0.0, 0
     match schedule:
         case Momentum():
@@ -100,6 +106,13 @@ def compile_schedule(
             kind = FIFO
         case _:
             kind = MOMENTUM  # whatever: layers release all at once
+    if kind in (RANDOM, NOISY_MOMENTUM) and len(net.population) > random.MAX_FORWARD_STEP + 1:
+        # Each neuron fires at most once in a time step, so no forward step is beyond their number.
+        raise UnsupportedError(
+            "compiled kernel", "neurons",
+            f"at most {random.MAX_FORWARD_STEP + 1} under a schedule that draws at each release",
+            len(net.population),
+        )  # fmt: skip
     key0, key1 = random.split_seed(seed)
     return Plan(
         layered=schedule.layered,

@@ -44,6 +44,9 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
         array = np.asarray(x)
     except ValueError as error:
         raise ValidationError(where, "shape", "rows of one length", error) from None
+    except (TypeError, RuntimeError) as error:  # of torch's: sparse, on a GPU, with a gradient
+        wanted = "what NumPy can look at: x.detach().cpu().to_dense()"
+        raise ValidationError(where, "array", wanted, error) from None
     if array.dtype.kind not in "buif":
         raise ValidationError(where, "dtype", "integers", array.dtype)
     ndim = len(graph.input_shape)
@@ -71,21 +74,24 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
     return array.astype(np.uint8 if high <= 255 else np.int32, copy=False)
 
 
-def _check_sample_ids(sample_ids: npt.ArrayLike | None, batch: int) -> npt.NDArray[np.int64]:
+def check_sample_ids(
+    where: str, sample_ids: npt.ArrayLike | None, batch: int
+) -> npt.NDArray[np.int64]:
+    """Sample ids (B,), or `ValidationError` if they are not that many integers in 0..2**32 - 1."""
     if sample_ids is None:
         return np.arange(batch)
     try:
         ids = np.asarray(sample_ids)
     except ValueError as error:
         wanted = f"{batch} integers"
-        raise ValidationError("simulate", "sample_ids", wanted, error) from None
+        raise ValidationError(where, "sample_ids", wanted, error) from None
     if ids.shape != (batch,) or ids.dtype.kind not in "iu":
         raise ValidationError(
-            "simulate", "sample_ids", f"{batch} integers", f"{ids.dtype}{ids.shape}"
+            where, "sample_ids", f"{batch} integers", f"{ids.dtype}{ids.shape}"
         )
     if ids.min() < 0 or ids.max() > random.MAX_INDEX:
         bad = ids[(ids < 0) | (ids > random.MAX_INDEX)][0]
-        raise ValidationError("simulate", "sample_ids", "0 <= id < 2**32", bad)
+        raise ValidationError(where, "sample_ids", "0 <= id < 2**32", bad)
     return ids.astype(np.int64)
 
 
@@ -159,7 +165,7 @@ def simulate(
         raise ValidationError("simulate", "progress", "None or a callable", repr(progress))
     stop = check_stop_after(schedule, stop_after)
     frames = check_input(graph, x)
-    ids = _check_sample_ids(sample_ids, len(frames))
+    ids = check_sample_ids("simulate", sample_ids, len(frames))
 
     # Backends are imported when asked for: numba takes a second, Lava several.
     if backend in ("lava", "graph"):

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._files.atomic import atomic_path
+from lava_async._files.paths import as_text
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
@@ -192,15 +193,15 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ValidationError
-        If the format is unknown or the folder cannot be written to.
+        If the format is unknown, the folder cannot be written to, or ``path`` is no path.
     OSError
         The disk is full or failed; names ``path``.
     """
-    suffix = os.path.splitext(path)[1].removeprefix(".").lower()
+    suffix = os.path.splitext(as_text(path))[1].removeprefix(".").lower()
     formats = figure.canvas.get_supported_filetypes()
     if suffix not in formats:
         raise ValidationError(
-            str(path), "format", f"one of {', '.join(sorted(formats))}", repr(suffix)
+            as_text(path), "format", f"one of {', '.join(sorted(formats))}", repr(suffix)
         )
     # In memory: where the disk is full, some of Matplotlib's formats fail in their own ways.
     content = io.BytesIO()

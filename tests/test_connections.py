@@ -226,3 +226,52 @@ def test_delays_by_hand():
             )
             # Counted in the time step in which they are released.
             assert record.synops[0].tolist() == [4 + 2, 0, 2, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"])
+@pytest.mark.parametrize("kind", ["matrix", "array"])
+def test_boolean_synapses_have_weight_1(form, kind):
+    mask = np.random.default_rng(0).random((4, 3)) < 0.5
+    matrix = getattr(scipy.sparse, f"{form}_{kind}")(mask)
+    assert matrix.dtype == bool
+    for synapses in (
+        la.Synapses.from_matrix("here", matrix), la.Sparse(la.INPUT, 0, matrix).weight
+    ):
+        assert synapses.weight.dtype == np.int16
+        found = np.zeros((4, 3), int)
+        np.add.at(found, (synapses.target, synapses.source), synapses.weight)
+        np.testing.assert_array_equal(found, mask)
+
+
+def test_boolean_weights_of_every_kind_run_as_ones():
+    rng = np.random.default_rng(0)
+    mask, kernel = rng.random((12, 12)) < 0.5, rng.random((3, 3, 2, 1)) < 0.5
+    entries = scipy.sparse.coo_matrix(mask)
+    builds = [
+        lambda dtype: la.Dense(la.INPUT, 0, mask.astype(dtype)),
+        lambda dtype: la.Dense(la.INPUT, 0, mask.astype(dtype).tolist()),
+        lambda dtype: la.Conv(la.INPUT, 0, kernel.astype(dtype), padding=(0, 0)),
+        lambda dtype: la.Sparse(la.INPUT, 0, scipy.sparse.csr_matrix(mask.astype(dtype))),
+        lambda dtype: la.Sparse(la.INPUT, 0, la.Synapses.from_entries(
+            "here", (12, 12), entries.row, entries.col, entries.data.astype(dtype)
+        )),
+    ]  # fmt: skip
+    x = rng.integers(0, 2, (3, 3, 4, 1, 8))
+    for build in builds:
+        records = []
+        for dtype in (bool, int):
+            connection = build(dtype)
+            shape = connection.out_shape((3, 4, 1)) if isinstance(connection, la.Conv) else (12,)
+            population = la.Population("p", shape, 1000, 1000, 2)
+            graph = la.Graph((3, 4, 1), (population,), (connection,))
+            records.append(la.simulate(graph, x).all_spikes)
+        assert records[0].any()
+        np.testing.assert_array_equal(*records)
+
+
+@pytest.mark.parametrize(
+    "weight", [np.array([[None, 1]]), np.array([["1", "0"]]), np.array([[1 + 0j, 0]])]
+)
+def test_weights_that_are_no_numbers_are_refused(weight):
+    with pytest.raises(GraphError, match="weight: expected numbers"):
+        la.Dense(la.INPUT, 0, weight)

@@ -12,6 +12,7 @@ from lava_async._semantics.connections import Dense
 from lava_async._semantics.graph import Graph, Population
 from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
+from lava_async.metrics import _by_schedule, _measures
 from lava_async.study.data import fit_to
 
 HIDDEN, CLASSES = 2, 3
@@ -223,7 +224,7 @@ class TestAgainstTheDefinition:
             for j in range(longest)
         ]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(metrics, "_BLOCK", block)
+            patch.setattr(_measures, "_BLOCK", block)
             assert metrics.decision_latency(record).tolist() == decided
             assert metrics.first_correct_latency(record, labels).tolist() == correct
             steps, accuracy = metrics.accuracy_curve(record, labels)
@@ -269,6 +270,7 @@ def test_an_output_that_cannot_fire_decides_nothing(threshold):
             for decide in (
                 lambda r: metrics.predict(r),
                 lambda r: metrics.accuracy(r, labels),
+                lambda r: metrics.agreement(r, r),
                 lambda r: metrics.decision_latency(r),
                 lambda r: metrics.first_correct_latency(r, labels),
                 lambda r: metrics.accuracy_curve(r, labels),
@@ -277,6 +279,8 @@ def test_an_output_that_cannot_fire_decides_nothing(threshold):
                 with pytest.raises(ValidationError, match=r"output population: threshold: .*vol"):
                     decide(record)
             assert metrics.spikes_per_sample(record).all()
+    with pytest.raises(ValidationError, match=r"output population: threshold: .*vol"):
+        metrics.accuracy_by_schedule(graph, x, labels, [la.Momentum(4)])
     decided = graph.replace(output=0)
     metrics.predict(la.simulate(decided, x))
     with pytest.raises(ValidationError, match=r"net: output population: threshold"):
@@ -292,3 +296,114 @@ def test_what_a_network_decides_does_not_depend_on_the_delay_of_its_output():
     assert not late.spikes.any()
     want = metrics.evaluate(graph, la.simulate(graph, x), labels)
     assert want.accuracy > 0 and metrics.evaluate(graph, late, labels) == want
+
+
+class TestSchedules:
+    """Two hidden neurons that fire on the input; each drives its own class and forbids the other.
+
+    Together they cancel out, so that under layer synchronization no output neuron fires: class 0.
+    One by one, the first to be released decides. By momentum that is the one that the input
+    drives more, by age the one of the lower index.
+    """
+
+    graph = la.Graph(
+        (2,),
+        (la.Population("hidden", (2,), 4096, 4096, 5), la.Population("out", (2,), 4096, 4096, 5)),
+        (la.Dense(-1, 0, [[20, 10], [10, 20]]), la.Dense(0, 1, [[10, -10], [-10, 10]])),
+    )
+    x = np.array([[1, 0], [0, 1], [0, 1], [0, 1]])[..., None]
+    labels = (0, 1, 1, 0)
+    orders = (la.Momentum(1), la.LayerSync(), la.Fifo(1))
+
+    @pytest.mark.parametrize("backend", ["kernel", "reference"])
+    @pytest.mark.parametrize("held", [1, 9, 1 << 27])  # parts of 1, 2 and all samples
+    def test_by_hand(self, backend, held, monkeypatch):
+        monkeypatch.setattr(_by_schedule, "_HELD", held)
+        done = []
+        found = metrics.accuracy_by_schedule(
+            self.graph, self.x, self.labels, iter(self.orders), backend=backend,
+            progress=done.append,
+        )  # fmt: skip
+        assert found.schedules == self.orders and sum(done) == 3 * 4
+        assert found.predictions.tolist() == [[0, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+        assert found.accuracy.tolist() == [0.75, 0.5, 0.5]
+        assert found.spikes_per_sample.tolist() == [3, 2, 3]
+        assert found.best == (0.75, la.Momentum(1)) and found.best.schedule is self.orders[0]
+        assert found.worst == (0.5, la.LayerSync())  # of equal ones the first
+        assert found.agreement.tolist() == [[1, 0.25, 0.25], [0.25, 1, 1], [0.25, 1, 1]]
+
+    def test_agreement_by_hand(self):
+        one, layered, _ = (la.simulate(self.graph, self.x, order) for order in self.orders)
+        assert metrics.agreement(one, layered) == metrics.agreement(layered, one) == 0.25
+        assert metrics.agreement(one, one) == 1
+        # Whatever else differs, as the number of time steps does here.
+        longer = la.simulate(self.graph, np.repeat(self.x, 3, axis=-1), la.Momentum(1))
+        assert metrics.agreement(one, longer) == 1
+
+    def test_parts_draw_as_the_whole(self, monkeypatch):
+        """By the samples' own ids, mixtures too."""
+        rng = np.random.default_rng(0)
+        x, labels = rng.integers(0, 2, (40, 2, 5)), rng.integers(0, 2, 40)
+        orders = [la.Random(1, 3), la.Mixture([la.Momentum(1), la.LayerSync()], seed=1)]
+        for ids in (None, rng.permutation(1000)[:40]):
+            records = [la.simulate(self.graph, x, order, sample_ids=ids) for order in orders]
+            monkeypatch.setattr(_by_schedule, "_HELD", 7 * 4 * 5)
+            found = metrics.accuracy_by_schedule(self.graph, x, labels, orders, sample_ids=ids)
+            for i, record in enumerate(records):
+                np.testing.assert_array_equal(found.predictions[i], metrics.predict(record))
+                assert found.accuracy[i] == metrics.accuracy(record, labels)
+                assert found.spikes_per_sample[i] == metrics.spikes_per_sample(record).mean()
+            assert found.agreement[0, 1] == metrics.agreement(*records)
+
+    def test_early_decision(self):
+        orders = [la.Momentum(1), la.Fifo(1)]
+        found = metrics.accuracy_by_schedule(
+            self.graph, self.x, self.labels, orders, stop_after=0
+        )
+        assert found.accuracy.tolist() == [0.75, 0.5]
+        with pytest.raises(ValidationError, match="LayerSync: stop_after"):
+            metrics.accuracy_by_schedule(
+                self.graph, self.x, self.labels, self.orders, stop_after=0
+            )
+
+    @pytest.mark.parametrize(
+        ("changes", "text"),
+        [
+            ({"graph": "network.net"}, "graph: expected a Graph"),
+            ({"schedules": []}, "schedules: expected one or more"),
+            ({"schedules": la.Fifo()}, "schedules: expected one or more"),
+            ({"schedules": None}, "schedules: expected one or more"),
+            ({"schedules": "fifo"}, "schedule: expected one of"),
+            ({"schedules": [la.Fifo(), la.Fifo]}, "schedule: expected one of"),
+            ({"labels": [0, 1]}, "labels: shape"),
+            ({"labels": [[0], [1, 1]]}, "labels: shape"),
+            ({"labels": [0, 1, 1, 2]}, r"labels: value at \[3\]: expected 0..1"),
+            ({"labels": [0, 1, 1, -1]}, r"labels: value at \[3\]"),
+            ({"labels": [0.0, 1.0, 1.0, 0.0]}, "labels: dtype"),
+            ({"labels": None}, "labels: dtype"),
+            ({"x": np.zeros((4, 3, 1), int)}, "input: shape"),
+            ({"x": np.zeros((0, 2, 1), int)}, "input: shape"),
+            ({"x": np.full((4, 2, 1), -1)}, "input: value"),
+            ({"sample_ids": [1, 2]}, "accuracy_by_schedule: sample_ids"),
+            ({"sample_ids": [1, 2, 3, -4]}, "accuracy_by_schedule: sample_ids"),
+            ({"backend": "gpu"}, "backend"),
+            ({"num_threads": 0}, "num_threads"),
+            ({"progress": 3}, "progress"),
+            ({"stop_after": -1}, "stop_after"),
+        ],
+    )
+    def test_bad_input(self, changes, text):
+        arguments = {
+            "graph": self.graph, "x": self.x, "labels": self.labels, "schedules": self.orders
+        }
+        with pytest.raises(ValidationError, match=text):
+            metrics.accuracy_by_schedule(**arguments | changes)
+
+    def test_records_of_other_samples_do_not_agree(self):
+        record = la.simulate(self.graph, self.x, la.Fifo(1))
+        fewer = la.simulate(self.graph, self.x[1:], la.Fifo(1))
+        with pytest.raises(ValidationError, match=r"samples: expected 4, as .* \(got 3\)"):
+            metrics.agreement(record, fewer)
+        other = make_record(np.full((4, CLASSES, 1), -1), np.zeros((4, 1)))
+        with pytest.raises(ValidationError, match=r"output neurons: expected 2, as .* \(got 3\)"):
+            metrics.agreement(record, other)

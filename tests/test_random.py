@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lava_async._semantics import random
-from lava_async.errors import ValidationError
+from lava_async.errors import ForwardStepLimitError, ValidationError
 
 # Random123, kat_vectors: philox4x32 with 10 rounds: counter, key, output.
 KNOWN_ANSWERS = [
@@ -60,3 +60,14 @@ def test_uniform_ranges():
 def test_bad_seed(seed):
     with pytest.raises(ValidationError, match="seed: expected"):
         random.check_seed("here", seed)
+
+
+@pytest.mark.parametrize("purpose", random.Purpose)
+def test_forward_steps_beyond_their_bits_never_name_the_draw_of_another_purpose(purpose):
+    last = (1 << 24) - 1
+    assert last == random.MAX_FORWARD_STEP
+    assert len(random.words(0, purpose, 0, 0, last, [1, 2])[0]) == 2
+    assert len(random.words(0, purpose, 0, 0, np.zeros(0, int), [])[0]) == 0
+    for beyond in (last + 1, np.array([0, last + 1]), np.int64(1) << 40):
+        with pytest.raises(ForwardStepLimitError, match="random draw: forward step: expected at m"):
+            random.words(0, purpose, 0, 0, beyond, [1, 2])

@@ -233,3 +233,23 @@ def test_bad_description(description, text):
 def test_a_schedule_says_what_its_parts_are():
     with pytest.raises(TypeError, match="abstract"):
         la.Schedule()
+
+
+@pytest.mark.parametrize(
+    "schedule, layered, asynchronous",
+    [
+        (la.LayerSync(), True, False),
+        (la.Momentum(), False, True),
+        (la.Random(), False, True),
+        (la.Fifo(), False, True),
+        (Heaviest(), False, True),
+        (la.Mixture([la.LayerSync(2), la.LayerSync(8)]), True, False),
+        (la.Mixture([la.Fifo(), Heaviest()]), False, True),
+        (la.Mixture([la.Momentum(), la.LayerSync()]), False, False),
+        (la.Mixture([la.Momentum(), la.LayerSync()], weights=[1, 0]), False, False),
+    ],
+)
+def test_a_schedule_is_layered_or_asynchronous_or_a_mixture_of_both(
+    schedule, layered, asynchronous
+):
+    assert (schedule.layered, schedule.asynchronous) == (layered, asynchronous)

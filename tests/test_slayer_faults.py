@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from lava.lib.dl import slayer
 from lava.lib.dl.slayer.block import cuba
@@ -649,3 +650,170 @@ def test_another_distance_to_the_threshold_is_refused():
     blocks[0].neuron.threshold_eps = 0.5
     with pytest.raises(UnsupportedError, match=r"blocks\[0\] .*threshold_eps: expected"):
         async_slayer.Network(blocks)
+
+
+# Numbers that are none, and parameters of other shapes
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
+@pytest.mark.parametrize("of_tensor", [False, True])
+@pytest.mark.parametrize(
+    "name", ["current_decay", "voltage_decay", "_threshold", "tau_rho", "scale_rho"]
+)
+def test_numbers_of_a_neuron_that_are_not_finite(name, of_tensor, value):
+    """Whether they were there before, or came with training; under any schedule."""
+    net = sb.network(sb.dense_blocks(), input_shape=(20,))
+    if of_tensor or name.endswith("decay"):
+        value = torch.nn.Parameter(torch.tensor([value]), requires_grad=False)
+    setattr(net.blocks[1].neuron, name, value)
+    acts = [
+        lambda: net(sb.spikes((1, 20, 3))), net.graph, lambda: async_slayer.Network(net.blocks)
+    ]  # fmt: skip
+    text = rf"^blocks\[1\] \(Dense\): neuron {name.lstrip('_')}: expected one finite number \(got"
+    for schedule in (la.Momentum(3), la.LayerSync()):
+        net.schedule = schedule
+        for act in acts:
+            with pytest.raises(ValidationError, match=text):
+                act()
+
+
+@pytest.mark.parametrize("value", [None, "a", torch.ones(4), torch.ones(0)])
+def test_numbers_of_a_neuron_that_are_none(value):
+    net = sb.network(sb.dense_blocks(), input_shape=(20,))
+    net.blocks[0].neuron._threshold = value
+    with pytest.raises(ValidationError, match="neuron threshold: expected one finite"):
+        net(sb.spikes((1, 20, 3)))
+
+
+def test_a_neurons_numbers_may_be_tensors():
+    nets = [sb.network(sb.dense_blocks(), input_shape=(20,)) for _ in range(2)]
+    nets[1].blocks[0].neuron._threshold = torch.tensor([1.25])
+    x = sb.spikes((2, 20, 6))
+    assert torch.equal(nets[0](x), nets[1](x)) and nets[0](x).any()
+
+
+def of_every_kind():
+    """A population with a bias and synapses of each kind."""
+    rng = np.random.default_rng(0)
+    matrix = scipy.sparse.coo_matrix(rng.integers(1, 20, (18, 18)) * (rng.random((18, 18)) < 0.3))
+    connections = [
+        la.Conv(-1, 0, rng.integers(-20, 40, (2, 2, 3, 3)), padding=1),
+        la.Dense(-1, 0, rng.integers(-20, 40, (18, 18))),
+        la.OneToOne(0, 0, 8),
+        la.Sparse(0, 0, matrix),
+    ]
+    population = la.Population("p", (2, 3, 3), 4096, 4096, 40, rng.integers(0, 9, (2, 3, 3)))
+    return async_slayer.Network.from_graph(la.Graph((2, 3, 3), [population], connections))
+
+
+def of_slayer():
+    blocks = [
+        cuba.Input({"threshold": 1.25, **sb.FORGETFUL}, 0.75, 0.5, delay_shift=False),
+        *sb.conv_blocks()[1:],
+    ]
+    return sb.network(blocks, input_shape=(2, 7, 6))
+
+
+SHAPED = {
+    # name: network, place of its parameter, other shapes
+    "bias": (of_every_kind, "1.bias", [(17,), (19,), (2,), (2, 3, 3), (18, 1), (0,)]),
+    "conv": (of_every_kind, "1.synapses.0.weight", [(2, 2, 3, 2), (2, 2, 3), (36,), (1, 2, 3, 3)]),
+    "dense": (of_every_kind, "1.synapses.1.weight", [(18, 17), (17, 18), (324,), (1,), (18, 1)]),
+    "one to one": (of_every_kind, "1.synapses.2.weight", [(18,), (2,), (0,)]),
+    "sparse": (of_every_kind, "1.synapses.3.weight", [(1,), (3,), (18, 18), (0,)]),
+    "SLAYER's input": (of_slayer, "0.weight", [(2,), (0,), (2, 7, 6)]),
+    "SLAYER's input's bias": (of_slayer, "0.bias", [(2,), (0,), (2, 7, 6)]),
+    "SLAYER's conv": (of_slayer, "1.synapse.weight", [(4, 2, 3, 2, 1), (3, 2, 3, 3, 1), (4, 18)]),
+    "SLAYER's conv in groups": (of_slayer, "2.synapse.weight", [(6, 4, 2, 3, 1)]),
+    "SLAYER's dense": (of_slayer, "4.synapse.weight", [(5, 53, 1, 1, 1), (4, 54, 1, 1, 1), (1,)]),
+}
+
+
+@pytest.mark.parametrize("kind", SHAPED)
+def test_parameters_of_another_shape(kind):
+    build, place, shapes = SHAPED[kind]
+    block, *path, name = place.split(".")
+    for shape in shapes:
+        net = build()
+        owner = net.blocks.get_submodule(".".join([block, *path]))
+        setattr(owner, name, torch.nn.Parameter(torch.ones(shape)))
+        for schedule in (la.Momentum(3), la.LayerSync()):
+            net.schedule = schedule
+            for act in (lambda net=net: net(sb.spikes((2, *net.input_shape, 3))), net.graph):
+                with pytest.raises(ValidationError) as caught:
+                    act()
+                text = str(caught.value)
+                assert text.startswith(f"blocks[{block}] ("), text
+                assert f"{name} shape: expected (" in text and f"(got {shape})" in text
+
+
+@pytest.mark.parametrize(
+    "build, place",
+    [(of_every_kind, "1.bias"), (of_every_kind, "1.synapses.2.weight"), (of_slayer, "0.weight"),
+     (of_slayer, "0.bias")],
+)  # fmt: skip
+def test_one_value_is_one_value_in_any_shape(build, place):
+    block, *path, name = place.split(".")
+    spikes = []
+    for shape in ((1,), (), (1, 1, 1)):
+        net = build()
+        owner = net.blocks.get_submodule(".".join([block, *path]))
+        setattr(owner, name, torch.nn.Parameter(torch.full(shape, 0.5)))
+        for schedule in (la.Momentum(3), la.LayerSync()):
+            net.schedule = schedule
+            y = net(sb.spikes((2, *net.input_shape, 6)))
+            y.sum().backward()
+            assert getattr(owner, name).grad.shape == shape
+            want = la.simulate(net.graph(), sb.spikes((2, *net.input_shape, 6)).numpy()).spikes
+            np.testing.assert_array_equal(y.detach().numpy(), want)
+            spikes.append(want)
+    assert spikes[0].any() and all(np.array_equal(spikes[i], spikes[i + 2]) for i in range(4))
+
+
+# Inputs that are no plain tensors
+
+X = torch.ones(2, 20, 3)
+NOT_PLAIN = {
+    "sparse": X.to_sparse(),
+    "sparse in time only": X.to_sparse(1),
+    "compressed rows": torch.ones(20, 3).to_sparse_csr(),
+    "a batch of compressed rows": torch.stack([torch.eye(3)] * 2).to_sparse_csr(),
+    "compressed columns": torch.ones(20, 3).to_sparse_csc(),
+    "blocks": torch.ones(20, 4).to_sparse_bsr((2, 2)),
+    "MKL-DNN": X.to_mkldnn(),
+    "nested": torch.nested.nested_tensor([torch.ones(20, 3), torch.ones(20, 4)]),
+    "quantized": torch.quantize_per_tensor(X, 1.0, 0, torch.quint8),
+    "complex": X + 0j,
+    "8-bit floats": X.to(torch.float8_e5m2),
+    "without values": X.to("meta"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_PLAIN)
+@pytest.mark.parametrize("shape", [None, (20,)])
+def test_inputs_that_are_no_plain_tensors(kind, shape):
+    net = sb.network(sb.dense_blocks(), input_shape=shape)
+    for schedule in (la.Momentum(3), la.LayerSync()):
+        net.schedule = schedule
+        with pytest.raises(ValidationError, match=r"^Network: input: expected a dense tensor of"):
+            net(NOT_PLAIN[kind])
+
+
+def test_inputs_of_any_strides_are_plain():
+    net = sb.network(sb.dense_blocks())
+    x = sb.spikes((3, 20, 5))
+    want = net(x)
+    assert want.any()
+    for same in (x.permute(2, 1, 0).contiguous().permute(2, 1, 0), x.repeat(1, 1, 2)[..., :5]):
+        assert torch.equal(net(same), want)
+    assert torch.equal(net(x[:1].expand(3, -1, -1)), net(x[:1].repeat(3, 1, 1)))
+
+
+@pytest.mark.parametrize("kind", ["sparse", "complex", "without values", "a gradient"])
+def test_simulate_says_what_to_do_with_a_tensor(kind):
+    graph = sb.network(sb.dense_blocks(), input_shape=(20,)).graph()
+    x = X.clone().requires_grad_() if kind == "a gradient" else NOT_PLAIN[kind]
+    with pytest.raises(ValidationError, match=r"^input: (array: expected what NumPy|dtype)"):
+        la.simulate(graph, x)

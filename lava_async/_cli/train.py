@@ -119,8 +119,7 @@ def _choose_schedule(
     if not names:
         names = [LayerSync.name if method is Method.layered else Momentum.name]
     schedule, _ = options.choose_schedule(None, names, group_size, noise)
-    layered = all(isinstance(part, LayerSync) for part in schedule.parts)
-    if method is not None and (method is Method.layered) != layered:
+    if method is not None and (method is Method.layered) != schedule.layered:
         asynchronous = ", ".join(name for name in options.SINGLE if name != LayerSync.name)
         wanted = LayerSync.name if method is Method.layered else f"one of {asynchronous}"
         what, got = f"schedule for {method.value} training", ",".join(names)

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from lava_async._files.paths import as_text
 from lava_async.errors import ValidationError
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}(\.\w+)?")
@@ -23,7 +24,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     ValidationError
-        The folder does not exist or is not writable, or ``path`` is a folder itself.
+        The folder does not exist or is not writable, or ``path`` is a folder itself, or no path.
     OSError
         The disk is full or failed; names ``path``.
     """
@@ -43,7 +44,7 @@ def atomic_paths(*paths: str | os.PathLike[str]) -> Iterator[tuple[Path, ...]]:
 
     None becomes what it is to be before all are safely on the disk; then they do, in this order.
     """
-    targets = [Path(path) for path in paths]
+    targets = [Path(as_text(path)) for path in paths]
     for target in targets:
         _check_target(target)
     # The suffix stays last: np.savez and matplotlib choose by it.
@@ -63,6 +64,8 @@ def atomic_paths(*paths: str | os.PathLike[str]) -> Iterator[tuple[Path, ...]]:
 
 
 def _check_target(target: Path) -> None:
+    if "\0" in str(target):
+        raise ValidationError("file", "path", "one that the file system takes", repr(str(target)))
     folder = target.parent
     if not folder.is_dir():
         raise ValidationError(str(target), "folder", "an existing folder", folder)

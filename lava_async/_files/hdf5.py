@@ -19,6 +19,7 @@ import numpy as np
 from lava_async._files import foreign, hdf5_graph, hdf5_heap, hdf5_layers, hdf5_own
 from lava_async._files.digest import digest
 from lava_async._files.hdf5_fields import Fields, hdf5_errors
+from lava_async._files.paths import as_text
 from lava_async._semantics.graph import Graph
 from lava_async.errors import FileFormatError, ValidationError
 
@@ -52,22 +53,32 @@ def load(path: str | os.PathLike[str], input_shape: Sequence[int] | None = None)
         meant, delete that attribute: ``del file["lava_async"].attrs["digest"]`` with h5py.
     UnsupportedError
         The file holds something valid that is not run here, such as graded spikes.
+    ValidationError
+        ``path`` is no path, or ``input_shape`` no shape.
     """
+    return load_recorded(path, input_shape)[0]
+
+
+def load_recorded(
+    path: str | os.PathLike[str], input_shape: Sequence[int] | None = None
+) -> tuple[Graph, hdf5_own.Own]:
+    """As `load`, with what else the file records."""
+    name = as_text(path)
     given = None if input_shape is None else _check_input_shape(input_shape)
-    graph, recorded = read(path, os.fsdecode(path), given)
-    if recorded is not None and recorded != digest(graph):
+    graph, own = read(path, name, given)
+    if own.digest is not None and own.digest != digest(graph):
         raise FileFormatError(
-            os.fsdecode(path), f"{hdf5_own.GROUP}: digest",
+            name, f"{hdf5_own.GROUP}: digest",
             "the network that was written (was it changed on purpose? then delete this attribute)",
             "another network",
         )
-    return graph
+    return graph, own
 
 
 def read(
     path: str | os.PathLike[str], name: str, given: tuple[int, ...] | None = None
-) -> tuple[Graph, str | None]:
-    """The network in a file, which messages call ``name``, and the digest that it records."""
+) -> tuple[Graph, hdf5_own.Own]:
+    """The network in a file, which messages call ``name``, and what else it records."""
     with _open(path, name) as file:
         own = hdf5_own.read(name, file)
         if given is not None and own.input_shape is not None and given != own.input_shape:
@@ -75,14 +86,18 @@ def read(
             raise FileFormatError(name, "input_shape", wanted, given)
         graph = _graph(name, file, given or own.input_shape)
     names = [p.name for p in graph.populations] if own.names is None else own.names
-    if len(names) != len(graph.populations):
-        wanted = f"{len(graph.populations)}, one for each population"
-        raise FileFormatError(f"{name}: {hdf5_own.GROUP}", "names", wanted, len(names))
+    lists: dict[str, Sequence[object]] = {"names": names}
+    if own.surrogate is not None:
+        lists |= vars(own.surrogate)
+    for what, recorded in lists.items():
+        if len(recorded) != len(graph.populations):
+            wanted = f"{len(graph.populations)}, one for each population"
+            raise FileFormatError(f"{name}: {hdf5_own.GROUP}", what, wanted, len(recorded))
     populations = tuple(
         dataclasses.replace(population, name=text)
         for population, text in zip(graph.populations, names, strict=True)
     )
-    return graph.replace(populations=populations, schedule=own.schedule), own.digest
+    return graph.replace(populations=populations, schedule=own.schedule), own
 
 
 def _graph(name: str, file: h5py.File, input_shape: tuple[int, ...] | None) -> Graph:

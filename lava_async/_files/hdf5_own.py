@@ -1,13 +1,16 @@
 """What this package adds to a network file: the root group `GROUP`, which netx ignores.
 
-Attributes: ``format_version``; ``schedule`` and ``names`` of the populations as JSON; ``digest``.
+Attributes: ``format_version``; ``schedule``, ``names`` of the populations and ``surrogate`` (what
+only training needs) as JSON; ``digest``.
 Data set ``input_shape``. A graph that is no chain of layers is in there too (`hdf5_graph`).
 0.1.0 wrote version 1: the schedule in attributes of its own, and no names and no digest.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +29,18 @@ GROUP = "lava_async"
 INPUT_SHAPE = "input_shape"
 FORMAT_VERSION = 2
 
+_LARGEST = np.finfo(np.float64).max
+
 _RULES_OF_VERSION_1 = {"input_rule": "whole_frame", "refractory_rule": "time_step"}
 """The rules of execution that it recorded with the schedule; there were no others."""
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """SLAYER's parameters of the neurons' surrogate derivatives, a number for each population."""
+
+    tau_grad: Sequence[float]
+    scale_grad: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,7 @@ class Own:
     schedule: Schedule | None = None
     input_shape: tuple[int, ...] | None = None
     names: list[str] | None = None
+    surrogate: Surrogate | None = None
     digest: str | None = None
 
 
@@ -69,6 +83,7 @@ def read(path: str, file: h5py.File) -> Own:
         _schedule(path, _json(where, "schedule", found)),
         shape,
         _names(where, _json(where, "names", found)),
+        _surrogate(where, _json(where, "surrogate", found)),
         str(found["digest"]) if "digest" in found else None,
     )
 
@@ -92,10 +107,14 @@ def write_schedule(
     return group
 
 
-def write(file: h5py.File, graph: Graph) -> h5py.Group:
-    """Record what `Own` has, of a graph."""
+def write(
+    file: h5py.File, graph: Graph, surrogate: Surrogate | None = None
+) -> h5py.Group:
+    """Record what `Own` has, of a graph and of the neurons that were trained."""
     group = write_schedule(file, graph.schedule, graph.input_shape)
     group.attrs["names"] = _text([population.name for population in graph.populations])
+    if surrogate is not None:
+        group.attrs["surrogate"] = _text(dataclasses.asdict(surrogate))
     group.attrs["digest"] = np.bytes_(digest(graph).encode())
     return group
 
@@ -116,6 +135,27 @@ def _names(where: str, names: Any) -> list[str] | None:
     if names is None or (isinstance(names, list) and all(isinstance(n, str) for n in names)):
         return names
     raise FileFormatError(where, "names", "a list of names", ascii(names)[:80])
+
+
+def _surrogate(where: str, recorded: Any) -> Surrogate | None:
+    if recorded is None:
+        return None
+    fields = [field.name for field in dataclasses.fields(Surrogate)]
+    if not isinstance(recorded, dict) or recorded.keys() != set(fields):
+        wanted = f"{' and '.join(fields)} of each population"
+        raise FileFormatError(where, "surrogate", wanted, ascii(recorded)[:80])
+    return Surrogate(**{name: _numbers(where, name, recorded[name]) for name in fields})
+
+
+def _numbers(where: str, name: str, given: Any) -> list[float]:
+    if not isinstance(given, list):
+        raise FileFormatError(where, name, "a list of numbers", ascii(given)[:80])
+    for place, value in enumerate(given):
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not 0 <= value <= _LARGEST:
+            wanted = "a finite number >= 0"
+            raise FileFormatError(where, f"{name}[{place}]", wanted, ascii(value)[:80])
+    return [float(value) for value in given]
 
 
 def _input_shape(path: str, file: h5py.File) -> tuple[int, ...] | None:

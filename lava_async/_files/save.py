@@ -11,6 +11,8 @@ import h5py
 from lava_async._files import hdf5, hdf5_chain, hdf5_graph, hdf5_own
 from lava_async._files.atomic import atomic_path
 from lava_async._files.digest import digest
+from lava_async._files.hdf5_own import Surrogate
+from lava_async._files.paths import as_text
 from lava_async._semantics.graph import Graph
 from lava_async.errors import FileFormatError, UnsupportedError, ValidationError
 
@@ -37,19 +39,29 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
     UnsupportedError
         The schedule is one of the user's own, or a field is too large for `load`.
     ValidationError
-        The folder does not exist or is not writable, or it is no `Graph`.
+        The folder does not exist or is not writable, or ``path`` is no path, or ``graph`` no
+        `Graph`.
     OSError
         The disk is full, or the like.
     """
     if not isinstance(graph, Graph):
         raise ValidationError("save", "graph", "a Graph", type(graph).__name__)
-    with writing(path, graph) as file:
+    write(path, graph)
+
+
+def write(
+    path: str | os.PathLike[str], graph: Graph, surrogate: Surrogate | None = None
+) -> None:
+    """As `save`, of a graph that was trained."""
+    with writing(path, graph, surrogate) as file:
         if hdf5_chain.holds(graph):
             hdf5_chain.write(file.create_group("layer"), graph)
 
 
 @contextlib.contextmanager
-def writing(path: str | os.PathLike[str], graph: Graph) -> Iterator[h5py.File]:
+def writing(
+    path: str | os.PathLike[str], graph: Graph, surrogate: Surrogate | None = None
+) -> Iterator[h5py.File]:
     """A file for the layers of ``graph``; what `hdf5_own` has is added at the end.
 
     Where no layers were written, the whole graph is. The file appears at once, and only if it
@@ -60,23 +72,23 @@ def writing(path: str | os.PathLike[str], graph: Graph) -> Iterator[h5py.File]:
     UnsupportedError
         What was written is another network than ``graph``, or none that `load` reads.
     """
-    name = os.fsdecode(path)
+    name = as_text(path)
     with atomic_path(path) as temporary:
         # In memory: after a failed write to a disk, HDF5 can neither go on nor close its file.
         with h5py.File(
             temporary, "w", driver="core", backing_store=False, libver=_LIBVER
         ) as file:
             yield file
-            own = hdf5_own.write(file, graph)
+            group = hdf5_own.write(file, graph, surrogate)
             if "layer" not in file:
-                hdf5_graph.write(own, graph)
+                hdf5_graph.write(group, graph)
             file.flush()
             image = file.id.get_file_image()
         temporary.write_bytes(image)
         try:
-            written, recorded = hdf5.read(temporary, name)
+            written, own = hdf5.read(temporary, name)
         except FileFormatError as error:
             raise error.at(error.where, UnsupportedError) from error
-        if digest(written) != recorded:
+        if digest(written) != own.digest:
             what = "network in the file"
             raise UnsupportedError(name, what, "the one that was given", "another one")

@@ -9,6 +9,20 @@ import numpy.typing as npt
 
 from lava_async._kernel._compiler import jit
 from lava_async._kernel._layout import WORD
+from lava_async.errors import ValidationError
+
+MAX_ENTRIES = (1 << 32) - 1
+"""Inputs times time steps of one sample that an event's 32 bits can number."""
+
+
+def check_entries(num_inputs: int, num_steps: int) -> None:
+    """Raise `ValidationError` if a sample has more entries than events can number."""
+    if num_inputs * num_steps > MAX_ENTRIES:
+        raise ValidationError(
+            "input", "inputs x time steps of one sample",
+            f"at most {MAX_ENTRIES} in compiled code (backend 'reference' takes any number)",
+            f"{num_inputs} x {num_steps}",
+        )  # fmt: skip
 
 
 class Events(NamedTuple):

@@ -28,7 +28,7 @@ _COMPILED = (LayerSync, Momentum, Random, Fifo)
 
 def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
     """A graph as arrays; what is late in it depends on the kind of schedule."""
-    layered = isinstance(schedule, LayerSync)
+    layered = schedule.layered
     sizes = [p.size for p in graph.populations]
     bias = [np.zeros(p.size, np.int64) if p.bias is None else p.bias.reshape(-1)
             for p in graph.populations]
@@ -110,6 +110,11 @@ def compile_schedule(
     """A schedule as numbers, for one network: noise is in units of its thresholds.
 
     Of the dropout, that of spikes alone; that of inputs is up to who finds them.
+
+    Raises
+    ------
+    UnsupportedError
+        It draws at each release, and the network has more neurons than draws have names for.
     """
     noise, seed = 0.0, 0
     match schedule:
@@ -122,11 +127,18 @@ def compile_schedule(
             kind = FIFO
         case _:
             kind = MOMENTUM  # whatever: layers release all at once
+    if kind in (RANDOM, NOISY_MOMENTUM) and len(net.population) > random.MAX_FORWARD_STEP + 1:
+        # Each neuron fires at most once in a time step, so no forward step is beyond their number.
+        raise UnsupportedError(
+            "compiled kernel", "neurons",
+            f"at most {random.MAX_FORWARD_STEP + 1} under a schedule that draws at each release",
+            len(net.population),
+        )  # fmt: skip
     dropout = dropout or Dropout()
     key0, key1 = random.split_seed(seed)
     dropout_key0, dropout_key1 = random.split_seed(dropout.seed)
     return Plan(
-        layered=isinstance(schedule, LayerSync),
+        layered=schedule.layered,
         kind=kind,
         group_size=min(schedule.group_size, _ALL),
         amplitude=noise_amplitude(noise, net.threshold),

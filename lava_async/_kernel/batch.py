@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from lava_async._kernel._entry import run_samples
-from lava_async._kernel._events import new_events, whole_words
+from lava_async._kernel._events import check_entries, new_events, whole_words
 from lava_async._kernel._layout import new_state
 from lava_async._kernel._lowering import compile_graph, compile_schedule
 from lava_async._kernel._threads import cores, in_threads, pieces
@@ -30,6 +32,7 @@ def run(
     x : (B, *input_shape, T).
     """
     batch, num_steps = x.shape[0], x.shape[-1]
+    check_entries(math.prod(graph.input_shape), num_steps)
     frames = whole_words(x.reshape(batch, -1))
     ids = np.arange(batch) if sample_ids is None else np.asarray(sample_ids, np.int64)
     net = compile_graph(graph, schedule)

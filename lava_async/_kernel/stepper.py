@@ -36,7 +36,7 @@ class StepResult(NamedTuple):
 
 def _kinds(schedule: Schedule) -> dict[bool, LayerSync | AsyncSchedule]:
     """One part for each kind of network that a schedule needs: layer-synchronized or not."""
-    return {isinstance(part, LayerSync): part for part in schedule.parts}
+    return {part.layered: part for part in schedule.parts}
 
 
 class Stepper:
@@ -67,7 +67,7 @@ class Stepper:
         nets = {layered: compile_graph(graph, part) for layered, part in _kinds(schedule).items()}
         self._parts = []
         for part in schedule.parts:
-            net = nets[isinstance(part, LayerSync)]
+            net = nets[part.layered]
             self._parts.append((net, compile_schedule(net, part, stop_after)))
         self._state = new_state(graph)
         self.reset()

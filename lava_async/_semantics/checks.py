@@ -69,8 +69,11 @@ def shape(where: str, value: Sequence[int]) -> tuple[int, ...]:
 
 
 def weights(where: str, value: npt.ArrayLike, dimensions: int) -> npt.NDArray[np.int16]:
-    """Synaptic weights: integers in -256..254, in an array of so many dimensions."""
-    found = integers(where, "weight", value, dyn.WEIGHT_MIN, dyn.WEIGHT_MAX, np.int16)
+    """Synaptic weights: integers in -256..254, in an array of so many dimensions; True is 1."""
+    given = array(where, "weight", value)
+    if given.dtype.kind == "b":
+        given = given.astype(np.int16)
+    found = integers(where, "weight", given, dyn.WEIGHT_MIN, dyn.WEIGHT_MAX, np.int16)
     if found.ndim != dimensions:
         raise GraphError(where, "weight dimensions", dimensions, found.ndim)
     return found

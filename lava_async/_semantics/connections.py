@@ -136,7 +136,7 @@ class Synapses:
 
     @classmethod
     def from_matrix(cls, where: str, matrix: Any) -> Synapses:
-        """Every stored entry of a SciPy sparse matrix (target size, source size)."""
+        """Every stored entry of a SciPy sparse matrix (target size, source size); True is 1."""
         if not hasattr(matrix, "tocoo"):
             got = type(matrix).__name__
             raise GraphError(where, "weight", "a SciPy sparse matrix, or Synapses", got)
@@ -310,8 +310,8 @@ class Sparse(Connection):
     Parameters
     ----------
     weight : SciPy sparse matrix (target size, source size) of int, or Synapses
-        In -256..254. Every stored entry is a synapse, also one of weight 0. Source and target
-        are read flat in C order.
+        In -256..254, or bool: True is 1. Every stored entry is a synapse, also one of weight 0.
+        Source and target are read flat in C order.
     """
 
     weight: Synapses

@@ -24,7 +24,7 @@ import enum
 import numpy as np
 import numpy.typing as npt
 
-from lava_async.errors import ValidationError
+from lava_async.errors import ForwardStepLimitError, ValidationError
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
@@ -78,7 +78,18 @@ def words(
     forward_step: npt.ArrayLike,
     neuron: npt.ArrayLike,
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-    """The first two Philox words of the named draws (arguments broadcast)."""
+    """The first two Philox words of the named draws (arguments broadcast).
+
+    Raises
+    ------
+    ForwardStepLimitError
+        A forward step has more than its 24 bits, which would name the draws of another purpose.
+    """
+    if np.max(forward_step, initial=0) > MAX_FORWARD_STEP:
+        raise ForwardStepLimitError(
+            "random draw", "forward step", f"at most {MAX_FORWARD_STEP} in one time step",
+            np.max(forward_step),
+        )
     k0, k1 = split_seed(seed)
     u64 = np.uint64
     forward = np.asarray(forward_step, u64) | u64(int(purpose) << 24)

@@ -51,6 +51,20 @@ class Schedule(abc.ABC):
     def parts(self) -> tuple[LayerSync | AsyncSchedule, ...]:
         """The schedules that samples run with: more than one only in a `Mixture`."""
 
+    @property
+    def layered(self) -> bool:
+        """Whether every sample runs layer-synchronized.
+
+        Of a `Mixture`, whether all of its parts do; one with parts of both kinds is neither
+        `layered` nor `asynchronous`.
+        """
+        return all(isinstance(part, LayerSync) for part in self.parts)
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether no sample runs layer-synchronized."""
+        return not any(isinstance(part, LayerSync) for part in self.parts)
+
     def draw(self, samples: npt.ArrayLike) -> npt.NDArray[np.intp]:
         """Which of `parts` each sample runs with, by its index. (B,) int -> (B,) int."""
         return np.zeros(np.shape(samples), np.intp)
@@ -384,7 +398,7 @@ def check_stop_after(schedule: Schedule, stop_after: int | None) -> int | None:
         raise ValidationError(
             type(schedule).__name__, "stop_after", "None or an integer >= 0", repr(stop_after)
         )
-    if not all(isinstance(part, AsyncSchedule) for part in schedule.parts):
+    if not schedule.asynchronous:
         raise ValidationError(
             type(schedule).__name__, "stop_after",
             "None: layer-synchronized time steps run to their end", stop_after,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +16,13 @@ from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.connections import INPUT, Connection, Conv, Dense, OneToOne
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.graph import Population as GraphPopulation
+from lava_async.errors import ValidationError
 from lava_async.slayer.links import Delay
 from lava_async.slayer.population import Population, Synapse, quantizer_for
 from lava_async.slayer.sources import Source, is_default
 from lava_async.slayer.weights import SCALE, quantize_in_ones
+
+PerPopulation = float | Sequence[float]
 
 
 @dataclass
@@ -40,15 +44,24 @@ class Description:
 
 
 @torch.random.fork_rng(devices=[])  # blocks draw weights, which are replaced
-def describe(graph: Graph, tau_grad: float, scale_grad: float) -> Description:
+def describe(
+    graph: Graph, tau_grad: PerPopulation = 1, scale_grad: PerPopulation = 1
+) -> Description:
     """Blocks with the numbers of the graph.
 
     Parameters
     ----------
     graph : Graph
-    tau_grad, scale_grad : float
-        Of SLAYER's neurons.
+    tau_grad, scale_grad : float or sequence of float
+        Of SLAYER's neurons, for all populations or for each.
+
+    Raises
+    ------
+    ValidationError
+        They are not one, nor one for each population.
     """
+    tau_grad = _of_each(graph, "tau_grad", tau_grad)
+    scale_grad = _of_each(graph, "scale_grad", scale_grad)
     arriving = [
         [k for k, c in enumerate(graph.connections) if c.target == p]
         for p in range(len(graph.populations))
@@ -72,10 +85,19 @@ def describe(graph: Graph, tau_grad: float, scale_grad: float) -> Description:
         sources: list[Source] = [(places[c.source], c.delay) for c in connections]
         if flattens[p]:
             sources = [(found.add(cuba.Flatten(), sources), 0)]
-        neuron = _Neuron(graph.populations[p], tau_grad, scale_grad)
+        neuron = _Neuron(graph.populations[p], tau_grad[p], scale_grad[p])
         found.add(_block(graph, p, kinds[p], connections, neuron), sources)
     found.order = np.argsort(np.concatenate(arriving)).tolist()
     return found
+
+
+def _of_each(graph: Graph, name: str, given: PerPopulation) -> list[float]:
+    count = len(graph.populations)
+    values = np.asarray(given)
+    if values.dtype.kind not in "iuf" or values.shape not in ((), (count,)):
+        wanted = f"a number, or {count}, one for each population"
+        raise ValidationError("Network", name, wanted, repr(given))
+    return np.broadcast_to(values, (count,)).tolist()
 
 
 def _said_by(graph: Graph, p: int, connections: Sequence[Connection]) -> type | None:
@@ -105,6 +127,19 @@ def _is_shared(population: GraphPopulation) -> bool:
     return bool(fits and (bias == one).all())
 
 
+def tau_unit(neuron: Any) -> float:
+    """What a neuron's ``tau_grad`` is in units of, in its voltage units: the threshold."""
+    return float(neuron.threshold) or 1 / neuron.w_scale
+
+
+def tau_grad_of(neuron: Any) -> float:
+    """The ``tau_grad`` that gives this neuron's width, of which alone SLAYER keeps a record."""
+    width, unit = float(neuron.tau_rho), tau_unit(neuron)
+    quotient = width / unit
+    near = (quotient, math.nextafter(quotient, 0), math.nextafter(quotient, math.inf))
+    return next((tau_grad for tau_grad in near if tau_grad * unit == width), quotient)
+
+
 class _Neuron:
     """SLAYER's parameters of a population's neurons."""
 
@@ -122,7 +157,7 @@ class _Neuron:
     def build(self) -> neurons.cuba.Neuron:
         neuron = neurons.cuba.Neuron(**self.parameters)
         if self.population.threshold == 0:  # SLAYER's width of the derivative would be 0, too
-            neuron.tau_rho = self.parameters["tau_grad"] / SCALE
+            neuron.tau_rho = self.parameters["tau_grad"] * tau_unit(neuron)
         return neuron
 
 

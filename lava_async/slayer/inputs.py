@@ -16,9 +16,26 @@ from lava_async.slayer.neurons import FLOAT32_EXACT
 MOST_COUNT = FLOAT32_EXACT
 """Input counts are below."""
 
+_DTYPES = frozenset({
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+    torch.float16, torch.bfloat16, torch.float32, torch.float64,
+})  # fmt: skip
+
+
+def _is_plain(x: Tensor) -> bool:
+    """Whether a tensor holds real numbers, one for each of its entries, here and now."""
+    dense = not x.is_nested and x.layout == torch.strided
+    return dense and x.dtype in _DTYPES and not x.is_meta
+
 
 def check_shape(x: Tensor, shape: Shape | None) -> None:
     """Raise `ValidationError` unless an input is (N, *shape, T), as far as that is known."""
+    if isinstance(x, Tensor) and not _is_plain(x):
+        layout = "nested" if x.is_nested else str(x.layout)
+        raise ValidationError(
+            "Network", "input", "a dense tensor of real numbers (sparse ones: x.to_dense())",
+            f"{x.dtype}, {layout}, on {x.device}",
+        )  # fmt: skip
     known = () if shape is None else (len(shape) + 2,)
     if not isinstance(x, Tensor) or x.dim() not in (3, 5, *known) or 0 in x.shape:
         got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__

@@ -27,7 +27,7 @@ from lava_async.errors import UnsupportedError, ValidationError
 from lava_async.slayer import plain, splitting
 from lava_async.slayer.edges import Edge, Pick, edge
 from lava_async.slayer.links import Delay
-from lava_async.slayer.weights import integers, synapse_weight
+from lava_async.slayer.weights import integers, shaped, synapse_weight
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class Piece:
     source: int
     delay: Delay
     shape: Shape
+
+
+_FINITE = ("current_decay", "voltage_decay", "threshold", "tau_rho", "scale_rho")
+"""Numbers of a neuron."""
 
 
 class Layer(abc.ABC):
@@ -151,12 +155,24 @@ class SpikingLayer(Layer):
         for what, value, wanted, why in flags:
             if value is not wanted:
                 raise self.unsupported(f"neuron {what}", f"{wanted}: {why}", value)
+        for name in _FINITE:
+            self._check_finite(name, getattr(neuron, name))
         usual = 0.01 / neuron.s_scale  # SLAYER's: tells "exceeds" from "reaches"
         if getattr(neuron, "threshold_eps", usual) != usual:
             raise self.unsupported("neuron threshold_eps", usual, neuron.threshold_eps)
         if neuron.v_th_mant not in self.thresholds:
             low, high = self.thresholds[0], self.thresholds[-1]
             raise self.unsupported("threshold", f"a mantissa in {low}..{high}", neuron.v_th_mant)
+
+    def _check_finite(self, name: str, value: Any) -> None:
+        """Raise `ValidationError` unless a neuron's number is one, and finite."""
+        got = value.tolist() if isinstance(value, Tensor) else value
+        try:
+            fits = math.isfinite(value)  # one value of any shape, as SLAYER has it
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise ValidationError(self.where, f"neuron {name}", "one finite number", got)
 
     @property
     def decays(self) -> tuple[int, int]:
@@ -234,7 +250,8 @@ class InputLayer(SpikingLayer):
         block = self.block
         if block.weight is None:
             return torch.tensor([float(block.neuron.w_scale)], device=block.neuron.device)
-        return integers(self.where, "weight", block.weight, block.pre_hook_fx)
+        weight = shaped(self.where, "weight", block.weight, (1,))
+        return integers(self.where, "weight", weight, block.pre_hook_fx)
 
     def weights(self):
         return [self.weight()]
@@ -242,7 +259,8 @@ class InputLayer(SpikingLayer):
     def bias(self):
         if self.block.bias is None:
             return None
-        return integers(self.where, "bias", self.block.bias, self.block.pre_hook_fx)
+        bias = shaped(self.where, "bias", self.block.bias, (1,))
+        return integers(self.where, "bias", bias, self.block.pre_hook_fx)
 
 
 class SynapseLayer(SpikingLayer):
@@ -260,7 +278,11 @@ class SynapseLayer(SpikingLayer):
 
     def weight(self) -> Tensor:
         synapse = self.block.synapse
-        weight = synapse_weight(self.where, synapse)
+        inputs = synapse.in_channels // synapse.groups
+        weight = shaped(
+            self.where, "weight", synapse_weight(self.where, synapse),
+            (synapse.out_channels, inputs, *synapse.kernel_size),
+        )  # fmt: skip
         return integers(self.where, "weight", weight, synapse.pre_hook_fx).squeeze(-1)
 
     def weights(self):

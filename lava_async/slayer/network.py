@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lava_async._files.hdf5 import load
 from lava_async._semantics import checks, random
 from lava_async._semantics.decisive import Reset
 from lava_async._semantics.dropout import Dropout
@@ -23,7 +22,7 @@ from lava_async._semantics.schedule import Momentum, Schedule, check_schedule, c
 from lava_async.errors import UnsupportedError, ValidationError
 from lava_async.slayer import hdf5
 from lava_async.slayer import surrogate as surrogates
-from lava_async.slayer.from_graph import describe
+from lava_async.slayer.from_graph import PerPopulation, describe
 from lava_async.slayer.gradients import Settings, Unrolled, choose
 from lava_async.slayer.inputs import check_ids, check_shape
 from lava_async.slayer.integers import Integers
@@ -166,8 +165,8 @@ class Network(torch.nn.Module):
         cls,
         graph: Graph,
         *,
-        tau_grad: float = 1,
-        scale_grad: float = 1,
+        tau_grad: PerPopulation = 1,
+        scale_grad: PerPopulation = 1,
         **settings: Any,
     ) -> Network:
         """A trainable network that starts as the graph.
@@ -179,8 +178,8 @@ class Network(torch.nn.Module):
         Parameters
         ----------
         graph : Graph
-        tau_grad, scale_grad : float
-            Of SLAYER's neurons.
+        tau_grad, scale_grad : float or sequence of float
+            Of SLAYER's neurons, for all populations or for each.
         settings
             Further arguments of `Network`; the schedule is the graph's by default.
 
@@ -209,22 +208,24 @@ class Network(torch.nn.Module):
         path: str | os.PathLike[str],
         *,
         input_shape: Sequence[int] | None = None,
-        tau_grad: float = 1,
-        scale_grad: float = 1,
+        tau_grad: PerPopulation | None = None,
+        scale_grad: PerPopulation | None = None,
         **settings: Any,
     ) -> Network:
         """A trainable network from a file: `from_graph` of what `lava_async.load` reads.
 
-        Weights, neurons and schedule are the file's; exported again it has the same
-        integers. What a file does not hold is given here.
+        Weights, neurons and schedule are the file's, and so are the parameters of the surrogate
+        derivatives, if `export_hdf5` wrote it; exported again it has the same integers. What a
+        file does not hold is given here.
 
         Parameters
         ----------
         path : path
         input_shape : tuple of int, optional
             For files of SLAYER without an input layer.
-        tau_grad, scale_grad : float
-            Of SLAYER's neurons.
+        tau_grad, scale_grad : float or sequence of float, optional
+            Of SLAYER's neurons, for all populations or for each, whatever the file records; 1,
+            with a warning, where it records none.
         settings
             Further arguments of `Network`.
 
@@ -235,8 +236,8 @@ class Network(torch.nn.Module):
         UnsupportedError
             It holds something valid that is not run here.
         """
-        graph = load(path, input_shape)
-        return cls.from_graph(graph, tau_grad=tau_grad, scale_grad=scale_grad, **settings)
+        graph, neurons = hdf5.read(path, input_shape, tau_grad=tau_grad, scale_grad=scale_grad)
+        return cls.from_graph(graph, **neurons, **settings)
 
     # ------------------------------------------------------------ settings
 
@@ -409,9 +410,10 @@ class Network(torch.nn.Module):
     def export_hdf5(self, path: str | os.PathLike[str]) -> None:
         """Write the network.
 
-        A chain of SLAYER's blocks as SLAYER does, plus the schedule, so that stock netx loads
-        the file; any other graph as `lava_async.save` does. The network stays as it is,
-        weight normalization included. The file appears whole or not at all.
+        A chain of SLAYER's blocks as SLAYER does, plus the schedule and the parameters of the
+        surrogate derivatives, so that stock netx loads the file; any other graph as
+        `lava_async.save` does, with these, too. The network stays as it is, weight normalization
+        included. The file appears whole or not at all.
 
         Raises
         ------
@@ -420,7 +422,7 @@ class Network(torch.nn.Module):
         """
         wiring = self._structure.wired("export_hdf5()")
         chain = self._layers if wiring.is_chain else None
-        hdf5.write(path, self.graph(), chain)
+        hdf5.write(path, self.graph(), wiring.layers, chain)
 
     # ------------------------------------------------------------ copies and checkpoints
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from lava.lib.dl.slayer.neuron.cuba import Neuron
 from torch import Tensor
 
 from lava_async._semantics import dynamics as dyn
-from lava_async._semantics.connections import Connection, Shape, Sparse
+from lava_async._semantics.connections import Connection, Shape, Sparse, Synapses
 from lava_async._semantics.graph import NETX_NEVER_FIRES
 from lava_async.errors import ValidationError
 from lava_async.slayer import plain
@@ -24,6 +25,7 @@ from lava_async.slayer.weights import (
     integers,
     quantize_bias,
     quantize_in_ones,
+    shaped,
     synapse_weight,
 )
 
@@ -47,12 +49,18 @@ class Synapse(torch.nn.Module):
             connection = Sparse(c.source, c.target, c.all_synapses(source_shape), delay=c.delay)
         self.connection: Any = connection
         given = self.connection.weight
-        weight = np.atleast_1d(given.weight if isinstance(connection, Sparse) else given)
+        weight = np.atleast_1d(given.weight if isinstance(given, Synapses) else given)
         self.weight = torch.nn.Parameter(torch.from_numpy(weight.astype(np.float32) / SCALE))
         self.pre_hook_fx = quantizer_for(weight, neuron)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the weights."""
+        given = self.connection.weight
+        return np.shape(given.weight if isinstance(given, Synapses) else np.atleast_1d(given))
+
     def extra_repr(self) -> str:
-        return f"{self.connection.kind}, {tuple(self.weight.shape)}"
+        return f"{self.connection.kind}, {self.shape}"
 
 
 def quantizer_for(weight: npt.NDArray[np.integer], neuron: Neuron) -> Callable[..., Tensor]:
@@ -125,16 +133,21 @@ class PopulationLayer(SpikingLayer):
 
     def weights(self):
         return [
-            integers(self.where, "weight", synapse_weight(self.where, s), s.pre_hook_fx)
-            for s in self.block.synapses
+            integers(self.where, "weight", self._weight(number, s), s.pre_hook_fx)
+            for number, s in enumerate(self.block.synapses)
         ]
+
+    def _weight(self, number: int, synapse: Any) -> Tensor:
+        weight = synapse_weight(self.where, synapse)
+        return shaped(self.where, f"synapses[{number}].weight", weight, synapse.shape)
 
     def bias(self):
         if self.block.bias is None:
             return None
-        return integers(
-            self.where, "bias", self.block.bias, quantize_bias, dyn.BIAS_MIN, dyn.BIAS_MAX
-        )
+        # One for all is as good as one for each.
+        size = 1 if self.block.bias.numel() == 1 else math.prod(self.block.shape)
+        bias = shaped(self.where, "bias", self.block.bias, (size,))
+        return integers(self.where, "bias", bias, quantize_bias, dyn.BIAS_MIN, dyn.BIAS_MAX)
 
 
 def _number(number: int) -> Callable[[Sequence[Tensor]], Tensor]:

@@ -63,6 +63,21 @@ def synapse_weight(where: str, synapse: torch.nn.Module) -> Tensor:
     return weight
 
 
+def shaped(where: str, what: str, parameter: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A parameter in the shape that it must have; where that is one value, one of any shape.
+
+    Raises
+    ------
+    ValidationError
+        Its shape is another.
+    """
+    if parameter.shape == shape:
+        return parameter
+    if parameter.numel() != 1 or math.prod(shape) != 1:
+        raise ValidationError(where, f"{what} shape", tuple(shape), tuple(parameter.shape))
+    return parameter.reshape(shape)
+
+
 @contextlib.contextmanager
 def unchanged(module: torch.nn.Module) -> Iterator[None]:
     """Weights may be looked at while this is open; nothing that hooks and masks do stays.

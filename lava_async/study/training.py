@@ -41,8 +41,7 @@ class Settings:
 
     @property
     def method(self) -> str:
-        layered = all(isinstance(part, schedules.LayerSync) for part in self.schedule.parts)
-        return "layered" if layered else "unlayered"
+        return "layered" if self.schedule.layered else "unlayered"
 
     def to_dict(self) -> dict[str, Any]:
         return {

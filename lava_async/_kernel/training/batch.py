@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._kernel import _threads
-from lava_async._kernel._events import new_events, whole_words
+from lava_async._kernel._events import check_entries, new_events, whole_words
 from lava_async._kernel._layout import AT, Net, new_state
 from lava_async._kernel._lowering import compile_graph, compile_schedule, connection_order
 from lava_async._kernel.connections import arrange, restore, turn_round
@@ -135,6 +135,7 @@ class Trainer:
         dropout = dropout or Dropout()
         net = self._with(weights, neurons)
         plan = compile_schedule(net, schedule, stop_after, dropout)
+        check_entries(frames.shape[1])
         frames = whole_words(frames)
         batch, entries, num_neurons = len(frames), frames.shape[1], self.graph.num_neurons
         spikes = np.zeros((batch, neuron_range[1] - neuron_range[0], num_steps), np.int8)

@@ -1,23 +1,4 @@
-"""What a record says about a network: accuracy, activity, and how soon it decides.
-
-Shapes: B samples, N neurons, T time steps, C classes (output neurons, flat in C order),
-S the largest number of forward steps that a sample took.
-
-Two notions of prediction, equal whenever an output neuron has fired:
-
-* `predict`, at the end: the class with the most output spikes, the lowest class on a tie,
-  class 0 without any spike, just as ``lava.lib.dl.slayer.classifier.Rate`` decides;
-* in the course of the forward steps: after *j* forward steps, cumulated over the time steps,
-  the same rule applied to the output spikes fired by then. Before the first of them there
-  is no prediction, and that counts as wrong.
-
-Delivering an input frame is not a forward step: what it makes fire at once counts with the
-forward steps of the time steps before it. Where the graph delays its output, all counts are of
-the firing.
-
-Whatever decides by spikes refuses a network whose output population cannot fire, as those of netx
-that are read out as a voltage: its silence would be class 0. `check_decides` says so before a run.
-"""
+"""Measures of one record; what they mean is told in `lava_async.metrics`."""
 
 from __future__ import annotations
 
@@ -75,6 +56,23 @@ def accuracy(record: Record, labels: npt.ArrayLike) -> float:
         If the labels do not fit the record; so do all functions here that take labels.
     """
     return float(np.mean(predict(record) == _check_labels(record, labels)))
+
+
+def agreement(first: Record, second: Record) -> float:
+    """How often two executions of the same samples decide alike: share of equal `predict`.
+
+    Raises
+    ------
+    ValidationError
+        They have not the same number of samples, or of output neurons.
+    """
+    for what, got, wanted in (
+        ("samples", len(second.spikes), len(first.spikes)),
+        ("output neurons", _classes(second), _classes(first)),
+    ):
+        if got != wanted:
+            raise ValidationError("agreement", what, f"{wanted}, as in the first record", got)
+    return float(np.mean(predict(first) == predict(second)))
 
 
 def spikes_per_sample(record: Record) -> npt.NDArray[np.int64]:
@@ -263,9 +261,22 @@ def _mean_known(latency: npt.NDArray[np.int64]) -> float | None:
     return float(known.mean()) if known.size else None
 
 
+def _classes(record: Record) -> int:
+    return int(np.prod(record.spikes.shape[1:-1]))
+
+
 def _check_labels(record: Record, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    array = np.asarray(labels)
-    samples, classes = len(record.spikes), int(np.prod(record.spikes.shape[1:-1]))
+    return check_labels(labels, len(record.spikes), _classes(record))
+
+
+def check_labels(
+    labels: npt.ArrayLike, samples: int, classes: int
+) -> npt.NDArray[np.int64]:
+    """Labels (samples,), or `ValidationError` if they are not integers in 0..classes - 1."""
+    try:
+        array = np.asarray(labels)
+    except ValueError as error:
+        raise ValidationError("labels", "shape", (samples,), error) from None
     if array.dtype.kind not in "iu":
         raise ValidationError("labels", "dtype", "integers", array.dtype)
     if array.shape != (samples,):

@@ -1,0 +1,37 @@
+"""What runs say about a network: accuracy, activity, how soon it decides, how its order matters.
+
+Shapes: B samples, N neurons, T time steps, C classes (output neurons, flat in C order),
+S the largest number of forward steps that a sample took. Each function takes one `Record`, but
+`agreement` (two) and `accuracy_by_schedule`, which runs the network itself.
+
+Two notions of prediction, equal whenever an output neuron has fired:
+
+* `predict`, at the end: the class with the most output spikes, the lowest class on a tie,
+  class 0 without any spike, just as ``lava.lib.dl.slayer.classifier.Rate`` decides;
+* in the course of the forward steps: after *j* forward steps, cumulated over the time steps,
+  the same rule applied to the output spikes fired by then. Before the first of them there
+  is no prediction, and that counts as wrong.
+
+Delivering an input frame is not a forward step: what it makes fire at once counts with the
+forward steps of the time steps before it. Where the graph delays its output, all counts are of
+the firing.
+
+Whatever decides by spikes refuses a network whose output population cannot fire, as those of netx
+that are read out as a voltage: its silence would be class 0. `check_decides` says so before a run.
+"""
+
+from lava_async.metrics._by_schedule import AccuracyBySchedule as AccuracyBySchedule
+from lava_async.metrics._by_schedule import ScheduleAccuracy as ScheduleAccuracy
+from lava_async.metrics._by_schedule import accuracy_by_schedule as accuracy_by_schedule
+from lava_async.metrics._measures import Evaluation as Evaluation
+from lava_async.metrics._measures import accuracy as accuracy
+from lava_async.metrics._measures import accuracy_curve as accuracy_curve
+from lava_async.metrics._measures import agreement as agreement
+from lava_async.metrics._measures import check_decides as check_decides
+from lava_async.metrics._measures import decision_latency as decision_latency
+from lava_async.metrics._measures import evaluate as evaluate
+from lava_async.metrics._measures import first_correct_latency as first_correct_latency
+from lava_async.metrics._measures import predict as predict
+from lava_async.metrics._measures import spike_density as spike_density
+from lava_async.metrics._measures import spikes_per_population as spikes_per_population
+from lava_async.metrics._measures import spikes_per_sample as spikes_per_sample

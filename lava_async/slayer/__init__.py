@@ -6,7 +6,8 @@
 """
 
 from lava_async.slayer.network import Network as Network
+from lava_async.slayer.penalty import SpikePenalty as SpikePenalty
 from lava_async.slayer.population import Population as Population
 from lava_async.slayer.rules import Carried as Carried
 
-__all__ = ["Carried", "Network", "Population"]
+__all__ = ["Carried", "Network", "Population", "SpikePenalty"]

@@ -135,7 +135,7 @@ class Trainer:
         dropout = dropout or Dropout()
         net = self._with(weights, neurons)
         plan = compile_schedule(net, schedule, stop_after, dropout)
-        check_entries(frames.shape[1])
+        check_entries(frames.shape[1] // num_steps, num_steps)
         frames = whole_words(frames)
         batch, entries, num_neurons = len(frames), frames.shape[1], self.graph.num_neurons
         spikes = np.zeros((batch, neuron_range[1] - neuron_range[0], num_steps), np.int8)

@@ -10,6 +10,8 @@ import numba.extending
 from llvmlite import ir
 from numba import types
 
+BLOCK = 64  # entries that are looked at together: as many as a word has bits
+
 # No fastmath: integer-exact, and the only floating-point numbers are ranks of spikes.
 jit = numba.njit(nogil=True)
 inline = numba.njit(nogil=True, inline="always")
@@ -49,9 +51,28 @@ def borrow(typing_context, value):
 
 @_intrinsic
 def trailing_zeros(typing_context, word):
-    """Number of the lowest bit that is set, of a number that is not 0."""
+    """Number of the lowest bit that is set; of 0, as many as there are bits."""
 
     def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), generate
+
+
+@_intrinsic
+def not_zero(typing_context, array, first):
+    """Which of the `BLOCK` entries from ``first`` on are not 0: one bit each, the lowest first.
+
+    All at once, in the processor's vector registers; ``first`` is unsigned.
+    """
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        block = ir.VectorType(context.get_data_type(array.dtype), BLOCK)
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), block.as_pointer())
+        entries = builder.load(place)
+        entries.align = 1
+        flags = builder.icmp_unsigned("!=", entries, ir.Constant(block, None))
+        return builder.bitcast(flags, ir.IntType(BLOCK))
+
+    return types.uint64(array, first), generate

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._kernel._compiler import jit
-from lava_async._kernel._layout import WORD
+from lava_async._kernel._compiler import BLOCK, inline, jit, not_zero, trailing_zeros
 
 
 class Events(NamedTuple):
@@ -17,61 +16,52 @@ class Events(NamedTuple):
     begin: npt.NDArray[np.uint32]  # (T + 1,)
     index: npt.NDArray[np.uint32]  # input neurons
     times: npt.NDArray[np.int32]  # spikes of each
-    found_words: npt.NDArray[np.uint32]  # scratch space: words with events
-    found_entries: npt.NDArray[np.uint32]  # scratch space: entries with events
+    found: npt.NDArray[np.uint32]  # scratch space: entries with events
 
 
 def new_events(num_entries: int, num_steps: int) -> Events:
-    room = num_entries + 1  # the entry after the last event found is written before it is known
     return Events(
         begin=np.zeros(num_steps + 1, np.uint32),
-        index=np.zeros(room, np.uint32),
-        times=np.zeros(room, np.int32),
-        found_words=np.zeros(room, np.uint32),
-        found_entries=np.zeros(room, np.uint32),
+        index=np.zeros(num_entries, np.uint32),
+        times=np.zeros(num_entries, np.int32),
+        found=np.zeros(num_entries + 1, np.uint32),  # see `_find_entries`
     )
 
 
-def whole_words(x: npt.NDArray[np.integer]) -> npt.NDArray:
-    """A batch (B, entries) whose samples are whole words, with zeros at their ends.
-
-    Writeable, because Numba would compile everything again for read-only arrays.
-    """
-    dtype = np.dtype(np.uint8 if x.dtype == np.uint8 else np.int32)
-    missing = -x.shape[1] % (WORD // dtype.itemsize)
-    if missing:
-        x = np.pad(x, ((0, 0), (0, missing)))
-    frames = np.require(x, dtype, ["C", "W"])
-    return frames if frames.ctypes.data % WORD == 0 else frames.copy()
+@inline
+def _find_entries(found, flat):
+    """List the entries that are not 0. Returns how many."""
+    num_entries, num_found = np.uint64(len(flat)), np.uint64(0)
+    whole = num_entries // np.uint64(BLOCK) * np.uint64(BLOCK)
+    for first in range(np.uint64(0), whole, np.uint64(BLOCK)):
+        marks = not_zero(flat, first)
+        # Two are written, found or not, without a branch: how many there are is hard to predict.
+        for _ in range(2):
+            found[num_found] = first + trailing_zeros(marks)
+            num_found += np.uint64(marks != 0)
+            marks &= marks - np.uint64(1)
+        while marks != 0:
+            found[num_found] = first + trailing_zeros(marks)
+            num_found += np.uint64(1)
+            marks &= marks - np.uint64(1)
+    for i in range(whole, num_entries):
+        found[num_found] = i
+        num_found += np.uint64(flat[i] != 0)
+    return num_found
 
 
 @jit
-def find_events(e, words, flat, num_steps):
-    """Find the entries that are not 0 in one sample, an (n_inputs, T) array in C order.
-
-    ``words`` are the same bytes, eight at a time.
-    """
-    num_words = np.uint64(0)
-    for w in range(np.uint64(len(words))):
-        # Without a branch, here and below: whether an entry is 0 is hard to predict.
-        e.found_words[num_words] = w
-        num_words += np.uint64(words[w] != 0)
-    per_word = len(flat) // len(words)
-    num_found = np.uint64(0)
-    for k in range(num_words):
-        low = np.int64(e.found_words[k]) * per_word
-        for i in range(np.uint64(low), np.uint64(low + per_word)):
-            e.found_entries[num_found] = i
-            num_found += np.uint64(flat[i] != 0)
-
+def find_events(e, flat, num_steps):
+    """Find the entries that are not 0 in one sample, an (n_inputs, T) array in C order."""
+    num_found = _find_entries(e.found, flat)
     begin, steps = e.begin, np.uint32(num_steps)
     begin[:] = 0
     for k in range(num_found):
-        begin[np.uint32(e.found_entries[k] % steps) + 1] += 1
+        begin[np.uint32(e.found[k] % steps) + 1] += 1
     for t in range(num_steps):
         begin[t + 1] += begin[t]
     for k in range(num_found):
-        i = e.found_entries[k]
+        i = e.found[k]
         t = np.uint32(i % steps)
         e.index[begin[t]] = i // steps
         e.times[begin[t]] = flat[i]

@@ -11,10 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lava_async._kernel._compiler import BLOCK
 from lava_async._semantics.graph import Graph
 
-WORD = 8  # bytes that are looked at together where most are 0
-WORDS = 8  # words of flags that are gathered in one
 ROW = 32  # rows of dense weights are filled up to a multiple, which needs no remainder loop
 
 DENSE, ONE_TO_ONE, CONV, SPARSE = range(4)  # kinds of connections
@@ -37,7 +36,7 @@ class Net(NamedTuple):
     i_keep: npt.NDArray[np.int32]  # (P,) 4096 - decay
     v_keep: npt.NDArray[np.int32]  # (P,)
     threshold: npt.NDArray[np.int32]  # (P,) membrane units
-    bias: npt.NDArray[np.int32]  # (N,) membrane units
+    bias: npt.NDArray[np.int32]  # (N + 64,) membrane units
     first: npt.NDArray[np.uint32]  # (P + 2,) first connection by source, the input's first
     delayed: npt.NDArray[np.uint32]  # (P + 1,) and the first of those with delays, the last ones
     wiring: npt.NDArray[np.int64]  # (C, columns) see below
@@ -64,19 +63,20 @@ class Plan(NamedTuple):
 class State(NamedTuple):
     """One sample's neurons, and the scratch space of a time step."""
 
-    u: npt.NDArray[np.int32]  # (N,)
-    v: npt.NDArray[np.int32]  # (N,)
-    # ((1 + slots) N + 32,) weighted sums in weight units: for now, and for time steps to come
+    u: npt.NDArray[np.int32]  # (N + 64,)
+    v: npt.NDArray[np.int32]  # (N + 64,)
+    # ((1 + slots) N + 64,) weighted sums in weight units: for now, and for time steps to come
     current: npt.NDArray[np.int32]
     hit: npt.NDArray[np.uint8]  # (N,) listed in `hits`
     hits: npt.NDArray[np.uint32]  # (N,) targets of single synapses
     swept: npt.NDArray[np.uint8]  # (P,) populations that a whole row of weights reached
-    fires: npt.NDArray[np.uint8]  # (largest population, filled up) marks who fires now
-    fire_words: npt.NDArray[np.uint64]  # the same memory, eight marks at a time
+    fires: npt.NDArray[np.uint8]  # (largest population + 64,) marks who fires now
     fired: npt.NDArray[np.uint32]  # (N,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) how many forward steps had run then
     released: npt.NDArray[np.uint32]  # (N,) neurons whose spikes were released, in order
     released_at: npt.NDArray[np.int32]  # (N,) in which forward step
+    ready: npt.NDArray[np.uint32]  # (N,) those that are delivered now, by population
+    num_ready: npt.NDArray[np.uint32]  # (P,) how many of each
     pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `spike`
     heap: npt.NDArray[np.int64]  # (N,) and more of them; see `_put_in_order`
     key: npt.NDArray[np.float64]  # (N,) drawn rank of each place in the pool
@@ -87,21 +87,21 @@ class State(NamedTuple):
 def new_state(graph: Graph) -> State:
     """All zeros: a sample begins."""
     num_neurons = graph.num_neurons
-    gathered = WORD * WORDS
-    fires = np.zeros(-(-max(p.size for p in graph.populations) // gathered) * gathered, np.uint8)
+    largest = max(p.size for p in graph.populations)
     return State(
-        u=np.zeros(num_neurons, np.int32),
-        v=np.zeros(num_neurons, np.int32),
-        current=np.zeros((1 + graph.max_delay) * num_neurons + ROW, np.int32),
+        u=np.zeros(num_neurons + BLOCK, np.int32),
+        v=np.zeros(num_neurons + BLOCK, np.int32),
+        current=np.zeros((1 + graph.max_delay) * num_neurons + BLOCK, np.int32),
         hit=np.zeros(num_neurons, np.uint8),
         hits=np.zeros(num_neurons, np.uint32),
         swept=np.zeros(len(graph.populations), np.uint8),
-        fires=fires,
-        fire_words=fires.view(np.uint64),
+        fires=np.zeros(largest + BLOCK, np.uint8),
         fired=np.zeros(num_neurons, np.uint32),
         fired_at=np.zeros(num_neurons, np.int32),
         released=np.zeros(num_neurons, np.uint32),
         released_at=np.zeros(num_neurons, np.int32),
+        ready=np.zeros(num_neurons, np.uint32),
+        num_ready=np.zeros(len(graph.populations), np.uint32),
         pool=np.zeros(num_neurons, np.int64),
         heap=np.zeros(num_neurons, np.int64),
         key=np.zeros(num_neurons, np.float64),

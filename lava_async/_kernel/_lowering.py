@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lava_async._kernel._compiler import BLOCK
 from lava_async._kernel._layout import FIFO, MOMENTUM, NOISY_MOMENTUM, RANDOM, Net, Plan
 from lava_async._kernel.connections import Arrays, lay_out
 from lava_async._semantics import dynamics as dyn
@@ -31,6 +32,7 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
     sizes = [p.size for p in graph.populations]
     bias = [np.zeros(p.size, np.int64) if p.bias is None else p.bias.reshape(-1)
             for p in graph.populations]
+    bias.append(np.zeros(BLOCK, np.int64))
     rows, first, delayed, arrays, slots = [], [0], [], Arrays(), 0
     for source in range(INPUT, len(sizes)):
         late = []

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, trailing_zeros
-from lava_async._kernel._layout import FIRED, FIRST_OUTPUT, HITS, OVERFLOWS, POOLED, WORD, WORDS
+from lava_async._kernel._compiler import BLOCK, inline, not_zero, trailing_zeros
+from lava_async._kernel._layout import FIRED, FIRST_OUTPUT, HITS, OVERFLOWS, POOLED
 from lava_async._kernel._pool import spike
 from lava_async._semantics import dynamics as dyn
 
@@ -20,7 +20,6 @@ _VOLTAGE_MAX = np.int32(dyn.STATE_LIMIT - 1)
 _VOLTAGE_MIN = np.int32(1 - dyn.STATE_LIMIT)
 _REFRACTORY = np.int32(-(1 << 31))  # stands for the voltage until the time step ends
 _SUM_MAX = np.int32(1 << 24)  # weight units; in membrane units it overflows any state
-_GATHER = np.uint64(0x0102040810204080)  # times a word of eight flags: they end up in the top byte
 
 
 @inline
@@ -51,8 +50,13 @@ def _membrane_units(current):
 
 
 @inline
+def _whole_blocks(size):
+    return (np.uint64(size) + np.uint64(BLOCK - 1)) // np.uint64(BLOCK) * np.uint64(BLOCK)
+
+
+@inline
 def _begin_range(
-    start, stop, u, v, current, bias, i_keep, v_keep, threshold, fires, everyone
+    start, size, u, v, current, bias, i_keep, v_keep, threshold, fires, everyone
 ):
     """Boundary and first integration of a population's neurons; marks those that fire.
 
@@ -62,38 +66,41 @@ def _begin_range(
     """
     overflows = np.int32(0)
     first = np.uint64(start)
-    for k in range(np.uint64(stop) - first):
+    for k in range(_whole_blocks(size)):
         n = first + k
+        inside = k < np.uint64(size)
         i = _decay(u[n], i_keep)
         residual = np.int32(i + bias[n])
         volt = np.int32(_decay(v[n], v_keep) + residual)
         clipped = _clip_voltage(volt)
-        overflows = np.int32(overflows + (clipped != volt))
+        overflows = np.int32(overflows + ((clipped != volt) & inside))
         arriving, modulo = _membrane_units(current[n])
         wrapped = _wrap_current(np.int32(i + modulo))
-        overflows = np.int32(overflows + (wrapped != np.int32(i + arriving)))
+        overflows = np.int32(overflows + ((wrapped != np.int32(i + arriving)) & inside))
         volt = np.int32(clipped + arriving)
         clipped = _clip_voltage(volt)
-        overflows = np.int32(overflows + (clipped != volt))
-        u[n] = wrapped
-        v[n] = clipped
+        overflows = np.int32(overflows + ((clipped != volt) & inside))
         touched = everyone | (current[n] != 0) | (residual != 0)
-        fires[k] = touched & (clipped > threshold)
-        current[n] = 0
+        fires[k] = inside & touched & (clipped > threshold)
+        u[n] = wrapped if inside else u[n]
+        v[n] = clipped if inside else v[n]
+        current[n] = 0 if inside else current[n]
     return overflows
 
 
 @inline
-def _integrate_range(start, stop, u, v, current, threshold, fires):
+def _integrate_range(start, size, u, v, current, threshold, fires):
     """Integrate the currents that wait for a population's neurons; marks those that fire.
 
     Returns the overflows.
     """
     overflows = np.int32(0)
     first = np.uint64(start)
-    for k in range(np.uint64(stop) - first):
+    for k in range(_whole_blocks(size)):
         n = first + k
-        arriving, modulo = _membrane_units(current[n])
+        inside = k < np.uint64(size)
+        received = current[n] if inside else np.int32(0)  # which leaves others as they are
+        arriving, modulo = _membrane_units(received)
         wrapped = _wrap_current(np.int32(u[n] + modulo))
         overflows = np.int32(overflows + (wrapped != np.int32(u[n] + arriving)))
         u[n] = wrapped
@@ -102,17 +109,9 @@ def _integrate_range(start, stop, u, v, current, threshold, fires):
         clipped = _clip_voltage(volt)
         overflows = np.int32(overflows + ((clipped != volt) & able))
         v[n] = clipped if able else _REFRACTORY
-        fires[k] = able & (current[n] != 0) & (clipped > threshold)
-        current[n] = 0
+        fires[k] = able & (received != 0) & (clipped > threshold)
+        current[n] = 0 if inside else current[n]
     return overflows
-
-
-@inline
-def _forget_marks(size, fire_words):
-    """Clear the end of the marks: `_fire_marked` gathers more than the population's own."""
-    last = np.uint64(size - 1) // np.uint64(WORD * WORDS) * np.uint64(WORDS)
-    for w in range(np.uint64(WORDS)):
-        fire_words[last + w] = 0
 
 
 @inline
@@ -130,16 +129,12 @@ def _fire(n, momentum, is_output, forward_step, by_age, s):
 
 
 @inline
-def _fire_marked(start, stop, is_output, forward_step, by_age, s):
+def _fire_marked(start, size, is_output, forward_step, by_age, s):
     """Fire the marked neurons of a population, in their order."""
-    for first in range(np.uint64(0), np.uint64(stop - start), np.uint64(WORD * WORDS)):
-        marks = np.uint64(0)
-        for w in range(np.uint64(WORDS)):
-            word = s.fire_words[(first >> np.uint64(3)) + w]
-            # One bit of each byte, side by side.
-            marks |= ((word * _GATHER) >> np.uint64(56)) << (np.uint64(8) * w)
+    for first in range(np.uint64(0), np.uint64(size), np.uint64(BLOCK)):
+        marks = not_zero(s.fires, first)
         while marks != 0:
-            n = np.uint32(start + np.int64(first + trailing_zeros(marks)))
+            n = np.uint32(np.uint64(start) + first + trailing_zeros(marks))
             marks &= marks - np.uint64(1)
             _fire(n, s.v[n], is_output, forward_step, by_age, s)
 
@@ -147,13 +142,13 @@ def _fire_marked(start, stop, is_output, forward_step, by_age, s):
 @inline
 def begin_population(net, s, p, forward_steps, by_age, everyone):
     """Boundary, the current that waits, and who fires on them, of all or of the touched."""
-    start, stop = np.int64(net.start[p]), np.int64(net.start[p + 1])
-    _forget_marks(stop - start, s.fire_words)
+    start = np.int64(net.start[p])
+    size = np.int64(net.start[p + 1]) - start
     s.number[OVERFLOWS] += _begin_range(
-        start, stop, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
+        start, size, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
         net.threshold[p], s.fires, everyone,
     )  # fmt: skip
-    _fire_marked(start, stop, p == net.output, forward_steps, by_age, s)
+    _fire_marked(start, size, p == net.output, forward_steps, by_age, s)
 
 
 @inline
@@ -165,12 +160,12 @@ def evaluate_reached(net, s, forward_step, by_age):
     for p in range(len(swept)):  # whole populations, their neurons in order
         if swept[p]:
             swept[p] = 0
-            start, stop = np.int64(first[p]), np.int64(first[p + 1])
-            _forget_marks(stop - start, s.fire_words)
+            start = np.int64(first[p])
+            size = np.int64(first[p + 1]) - start
             s.number[OVERFLOWS] += _integrate_range(
-                start, stop, u, v, current, thresholds[p], s.fires
+                start, size, u, v, current, thresholds[p], s.fires
             )
-            _fire_marked(start, stop, p == net.output, forward_step, by_age, s)
+            _fire_marked(start, size, p == net.output, forward_step, by_age, s)
     for j in range(count[HITS]):  # single neurons
         n = hits[j]
         hit[n] = 0

@@ -7,6 +7,7 @@ import numpy as np
 from lava_async._kernel._compiler import inline, jit
 from lava_async._kernel._delivery import (
     deliver_input,
+    deliver_released,
     deliver_spikes,
     forget_reached,
     take_late,
@@ -59,7 +60,7 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
             break
         first = s.count[RELEASED]
         take_group(net, plan, s, sample, time_step, forward_step)
-        deliver_spikes(net, s, s.released, first, s.count[RELEASED], time_step)
+        deliver_released(net, s, first, s.count[RELEASED], time_step)
         forward_step += 1
         evaluate_reached(net, s, forward_step, by_age)
     s.number[FORWARD_STEPS] = forward_step
@@ -79,7 +80,7 @@ def _layer_step(net, plan, s, index, times, low, high, time_step):
         begin_population(net, s, p, forward_steps, False, True)
         spikes = np.int64(count[FIRED]) - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
-        deliver_spikes(net, s, fired, first_fired, np.int64(count[FIRED]), time_step)
+        deliver_spikes(net, s, p, fired, first_fired, np.int64(count[FIRED]), time_step)
     forget_reached(s)  # every population was evaluated once
     s.number[FORWARD_STEPS] = forward_steps
     _end(s)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._kernel._entry import run_samples
-from lava_async._kernel._events import new_events, whole_words
+from lava_async._kernel._events import new_events
 from lava_async._kernel._layout import new_state
 from lava_async._kernel._lowering import compile_graph, compile_schedule
 from lava_async._semantics.graph import Graph
@@ -39,7 +39,9 @@ def run(
     x : (B, *input_shape, T).
     """
     batch, num_steps = x.shape[0], x.shape[-1]
-    frames = whole_words(x.reshape(batch, -1))
+    # Writeable, because Numba would compile everything again for read-only arrays.
+    dtype = np.uint8 if x.dtype == np.uint8 else np.int32
+    frames = np.require(x.reshape(batch, -1), dtype, ["C", "W"])
     ids = np.arange(batch) if sample_ids is None else np.asarray(sample_ids, np.int64)
     net = compile_graph(graph, schedule)
     plan = compile_schedule(net, schedule, stop_after)
@@ -56,8 +58,8 @@ def run(
         # Made here, so that it is alive while the kernel borrows it.
         s, e = new_state(graph), new_events(frames.shape[1], num_steps)
         run_samples(
-            net, plan, s, e, frames.view(np.uint64), frames, ids, low, high, spikes, numbers,
-            trace, fired_at, released_at,
+            net, plan, s, e, frames, ids, low, high, spikes, numbers, trace, fired_at,
+            released_at,
         )  # fmt: skip
 
     threads = min(num_threads or _cores(), batch)

@@ -9,15 +9,15 @@ from lava_async._kernel._layout import AT, DENSE, OWN, ROW
 from lava_async._kernel.connections.layout import lay_out
 from lava_async._semantics.connections import Dense
 
-BLOCKS = OWN  # column: how many blocks of weights a source has
+BLOCKS, NO_SOURCE = OWN, OWN + 1  # columns: blocks of weights a source has; a row of zeros
 
 
 @lay_out.register
 def _(connection: Dense, source_shape, target_shape, arrays):
-    size = connection.weight.shape[0]
+    size, num_sources = connection.weight.shape
     blocks = -(-size // ROW)
-    weight = np.pad(connection.weight.T, ((0, 0), (0, blocks * ROW - size)))
-    return DENSE, arrays.add("weight", weight, np.int16), [blocks]
+    weight = np.pad(connection.weight.T, ((0, 1), (0, blocks * ROW - size)))
+    return DENSE, arrays.add("weight", weight, np.int16), [blocks, num_sources]
 
 
 @inline
@@ -49,3 +49,28 @@ def deliver_events(wiring, c, weight, current, start, index, times, low, high):
         i += 4
     for j in range(i, high):
         deliver(wiring, c, weight, current, start, index[j], times[j])
+
+
+@inline
+def _row(wiring, c, neurons, i, high, first_neuron):
+    """Where the weights of the i-th neuron begin; zeros from ``high`` on."""
+    source = np.int64(neurons[min(i, high - 1)]) - first_neuron
+    length = np.uint64(wiring[c, BLOCKS]) * np.uint64(ROW)
+    row = source if i < high else wiring[c, NO_SOURCE]
+    return np.uint64(wiring[c, AT]) + np.uint64(row) * length
+
+
+@inline
+def deliver_spikes(wiring, c, weight, current, start, neurons, low, high, first_neuron):
+    """Add a row of weights for each neuron low..high. Four at once, as above."""
+    begin, length = np.uint64(start), np.uint64(wiring[c, BLOCKS]) * np.uint64(ROW)
+    for i in range(low, high, 4):
+        row0 = _row(wiring, c, neurons, i, high, first_neuron)
+        row1 = _row(wiring, c, neurons, i + 1, high, first_neuron)
+        row2 = _row(wiring, c, neurons, i + 2, high, first_neuron)
+        row3 = _row(wiring, c, neurons, i + 3, high, first_neuron)
+        for o in range(length):
+            # Four weights fit 16 bits, in which twice as many go into a register.
+            pair0 = np.int16(weight[row0 + o] + weight[row1 + o])
+            pair1 = np.int16(weight[row2 + o] + weight[row3 + o])
+            current[begin + o] += np.int16(pair0 + pair1)

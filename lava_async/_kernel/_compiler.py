@@ -17,6 +17,21 @@ jit = numba.njit(nogil=True)
 inline = numba.njit(nogil=True, inline="always")
 
 
+def apart(function: Callable[..., Any]) -> Any:
+    """`inline` for loops over arrays that share no memory.
+
+    The compiler need not check that then, which takes as long as a loop over 64 entries.
+    """
+    dispatcher: Any = numba.njit(nogil=True, forceinline=True)(function)
+
+    def customize(flags: Any) -> Any:
+        flags.noalias = True
+        return flags
+
+    dispatcher._compiler._customize_flags = customize
+    return dispatcher
+
+
 def _intrinsic(define: Callable[..., Any]) -> Callable[..., Any]:
     """`numba.extending.intrinsic`, typed as what callers see: Numba adds the context itself."""
     return numba.extending.intrinsic(define)
@@ -59,20 +74,40 @@ def trailing_zeros(typing_context, word):
     return types.uint64(types.uint64), generate
 
 
+def _marks(context, builder, array, operator, arguments, limit):
+    """One bit for each of the `BLOCK` entries from a place on, the lowest first: how it compares.
+
+    All at once, in the processor's vector registers.
+    """
+    data = context.make_array(array)(context, builder, arguments[0]).data
+    block = ir.VectorType(context.get_data_type(array.dtype), BLOCK)
+    place = builder.bitcast(builder.gep(data, [arguments[1]]), block.as_pointer())
+    entries = builder.load(place)
+    entries.align = 1
+    lanes = ir.Constant(block, ir.Undefined)
+    lanes = builder.insert_element(lanes, limit, ir.Constant(ir.IntType(32), 0))
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), BLOCK), None)
+    limits = builder.shuffle_vector(lanes, lanes, everywhere)
+    flags = builder.icmp_signed(operator, entries, limits)
+    return builder.bitcast(flags, ir.IntType(BLOCK))
+
+
 @_intrinsic
 def not_zero(typing_context, array, first):
-    """Which of the `BLOCK` entries from ``first`` on are not 0: one bit each, the lowest first.
-
-    All at once, in the processor's vector registers; ``first`` is unsigned.
-    """
+    """Marks, in one word, of those of the `BLOCK` entries from ``first`` on that are not 0."""
 
     def generate(context, builder, signature, arguments):
-        data = context.make_array(array)(context, builder, arguments[0]).data
-        block = ir.VectorType(context.get_data_type(array.dtype), BLOCK)
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), block.as_pointer())
-        entries = builder.load(place)
-        entries.align = 1
-        flags = builder.icmp_unsigned("!=", entries, ir.Constant(block, None))
-        return builder.bitcast(flags, ir.IntType(BLOCK))
+        zero = ir.Constant(context.get_data_type(array.dtype), 0)
+        return _marks(context, builder, array, "!=", arguments, zero)
 
     return types.uint64(array, first), generate
+
+
+@_intrinsic
+def above(typing_context, array, first, limit):
+    """Marks of those that exceed a limit of their own, signed type."""
+
+    def generate(context, builder, signature, arguments):
+        return _marks(context, builder, array, ">", arguments, arguments[2])
+
+    return types.uint64(array, types.uint64, array.dtype), generate

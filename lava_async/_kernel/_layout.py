@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lava_async._kernel._compiler import BLOCK
 from lava_async._semantics.graph import Graph
 
-ROW = 32  # rows of dense weights are filled up to a multiple, which needs no remainder loop
+ROW = BLOCK  # rows of dense weights are filled up to a multiple, which needs no remainder loop
 
 DENSE, ONE_TO_ONE, CONV, SPARSE = range(4)  # kinds of connections
 KIND, TARGET, START, SIZE, AT, DELAYS, OWN = range(7)  # columns of `Net.wiring`
@@ -70,7 +70,7 @@ class State(NamedTuple):
     hit: npt.NDArray[np.uint8]  # (N,) listed in `hits`
     hits: npt.NDArray[np.uint32]  # (N,) targets of single synapses
     swept: npt.NDArray[np.uint8]  # (P,) populations that a whole row of weights reached
-    fires: npt.NDArray[np.uint8]  # (largest population + 64,) marks who fires now
+    touched: npt.NDArray[np.uint8]  # (64,) of a block of neurons
     fired: npt.NDArray[np.uint32]  # (N,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) how many forward steps had run then
     released: npt.NDArray[np.uint32]  # (N,) neurons whose spikes were released, in order
@@ -87,7 +87,6 @@ class State(NamedTuple):
 def new_state(graph: Graph) -> State:
     """All zeros: a sample begins."""
     num_neurons = graph.num_neurons
-    largest = max(p.size for p in graph.populations)
     return State(
         u=np.zeros(num_neurons + BLOCK, np.int32),
         v=np.zeros(num_neurons + BLOCK, np.int32),
@@ -95,7 +94,7 @@ def new_state(graph: Graph) -> State:
         hit=np.zeros(num_neurons, np.uint8),
         hits=np.zeros(num_neurons, np.uint32),
         swept=np.zeros(len(graph.populations), np.uint8),
-        fires=np.zeros(largest + BLOCK, np.uint8),
+        touched=np.zeros(BLOCK, np.uint8),
         fired=np.zeros(num_neurons, np.uint32),
         fired_at=np.zeros(num_neurons, np.int32),
         released=np.zeros(num_neurons, np.uint32),

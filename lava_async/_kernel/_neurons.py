@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import BLOCK, inline, not_zero, trailing_zeros
+from lava_async._kernel._compiler import BLOCK, above, apart, inline, not_zero, trailing_zeros
 from lava_async._kernel._layout import FIRED, FIRST_OUTPUT, HITS, OVERFLOWS, POOLED
 from lava_async._kernel._pool import spike
 from lava_async._semantics import dynamics as dyn
@@ -19,6 +19,7 @@ _LIMIT = np.int32(dyn.STATE_LIMIT)
 _VOLTAGE_MAX = np.int32(dyn.STATE_LIMIT - 1)
 _VOLTAGE_MIN = np.int32(1 - dyn.STATE_LIMIT)
 _REFRACTORY = np.int32(-(1 << 31))  # stands for the voltage until the time step ends
+_ALL_MARKS = np.uint64((1 << BLOCK) - 1)
 _SUM_MAX = np.int32(1 << 24)  # weight units; in membrane units it overflows any state
 
 
@@ -50,25 +51,23 @@ def _membrane_units(current):
 
 
 @inline
-def _whole_blocks(size):
-    return (np.uint64(size) + np.uint64(BLOCK - 1)) // np.uint64(BLOCK) * np.uint64(BLOCK)
+def _inside(left):
+    """Marks of the first ``left`` neurons of a block."""
+    return _ALL_MARKS >> np.uint64(max(BLOCK - left, 0))
 
 
-@inline
-def _begin_range(
-    start, size, u, v, current, bias, i_keep, v_keep, threshold, fires, everyone
+@apart
+def _begin_block(
+    first, left, u, v, current, bias, i_keep, v_keep, touched, everyone
 ):
-    """Boundary and first integration of a population's neurons; marks those that fire.
-
-    Where not everyone is asked, only neurons that anything touches.
+    """Boundary and first integration of ``left`` neurons; marks those that anything touches.
 
     Returns the overflows.
     """
     overflows = np.int32(0)
-    first = np.uint64(start)
-    for k in range(_whole_blocks(size)):
+    for k in range(np.uint64(BLOCK)):
         n = first + k
-        inside = k < np.uint64(size)
+        inside = np.int32(k) < np.int32(left)
         i = _decay(u[n], i_keep)
         residual = np.int32(i + bias[n])
         volt = np.int32(_decay(v[n], v_keep) + residual)
@@ -80,25 +79,20 @@ def _begin_range(
         volt = np.int32(clipped + arriving)
         clipped = _clip_voltage(volt)
         overflows = np.int32(overflows + ((clipped != volt) & inside))
-        touched = everyone | (current[n] != 0) | (residual != 0)
-        fires[k] = inside & touched & (clipped > threshold)
+        touched[k] = everyone | (current[n] != 0) | (residual != 0)
         u[n] = wrapped if inside else u[n]
         v[n] = clipped if inside else v[n]
         current[n] = 0 if inside else current[n]
     return overflows
 
 
-@inline
-def _integrate_range(start, size, u, v, current, threshold, fires):
-    """Integrate the currents that wait for a population's neurons; marks those that fire.
-
-    Returns the overflows.
-    """
+@apart
+def _integrate_block(first, left, u, v, current):
+    """Integrate the currents that wait for ``left`` neurons. Returns the overflows."""
     overflows = np.int32(0)
-    first = np.uint64(start)
-    for k in range(_whole_blocks(size)):
+    for k in range(np.uint64(BLOCK)):
         n = first + k
-        inside = k < np.uint64(size)
+        inside = np.int32(k) < np.int32(left)
         received = current[n] if inside else np.int32(0)  # which leaves others as they are
         arriving, modulo = _membrane_units(received)
         wrapped = _wrap_current(np.int32(u[n] + modulo))
@@ -109,7 +103,6 @@ def _integrate_range(start, size, u, v, current, threshold, fires):
         clipped = _clip_voltage(volt)
         overflows = np.int32(overflows + ((clipped != volt) & able))
         v[n] = clipped if able else _REFRACTORY
-        fires[k] = able & (received != 0) & (clipped > threshold)
         current[n] = 0 if inside else current[n]
     return overflows
 
@@ -129,26 +122,28 @@ def _fire(n, momentum, is_output, forward_step, by_age, s):
 
 
 @inline
-def _fire_marked(start, size, is_output, forward_step, by_age, s):
-    """Fire the marked neurons of a population, in their order."""
-    for first in range(np.uint64(0), np.uint64(size), np.uint64(BLOCK)):
-        marks = not_zero(s.fires, first)
-        while marks != 0:
-            n = np.uint32(np.uint64(start) + first + trailing_zeros(marks))
-            marks &= marks - np.uint64(1)
-            _fire(n, s.v[n], is_output, forward_step, by_age, s)
+def _fire_marked(first, marks, is_output, forward_step, by_age, s):
+    """Fire the marked neurons of a block, in their order."""
+    while marks != 0:
+        n = np.uint32(first + trailing_zeros(marks))
+        marks &= marks - np.uint64(1)
+        _fire(n, s.v[n], is_output, forward_step, by_age, s)
 
 
 @inline
 def begin_population(net, s, p, forward_steps, by_age, everyone):
     """Boundary, the current that waits, and who fires on them, of all or of the touched."""
-    start = np.int64(net.start[p])
-    size = np.int64(net.start[p + 1]) - start
-    s.number[OVERFLOWS] += _begin_range(
-        start, size, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
-        net.threshold[p], s.fires, everyone,
-    )  # fmt: skip
-    _fire_marked(start, size, p == net.output, forward_steps, by_age, s)
+    u, v, current, touched = s.u, s.v, s.current, s.touched
+    stop = np.int64(net.start[p + 1])
+    for start in range(np.int64(net.start[p]), stop, BLOCK):
+        first, left = np.uint64(start), stop - start
+        s.number[OVERFLOWS] += _begin_block(
+            first, left, u, v, current, net.bias, net.i_keep[p], net.v_keep[p], touched, everyone
+        )
+        marks = not_zero(touched, np.uint64(0)) & above(v, first, net.threshold[p])
+        _fire_marked(
+            first, marks & _inside(left), p == net.output, forward_steps, by_age, s
+        )
 
 
 @inline
@@ -156,16 +151,17 @@ def evaluate_reached(net, s, forward_step, by_age):
     """Integrate and fire, wherever a current may have arrived."""
     u, v, current, count = s.u, s.v, s.current, s.count
     swept, hit, hits = s.swept, s.hit, s.hits
-    first, thresholds, population = net.start, net.threshold, net.population
+    thresholds, population = net.threshold, net.population
     for p in range(len(swept)):  # whole populations, their neurons in order
         if swept[p]:
             swept[p] = 0
-            start = np.int64(first[p])
-            size = np.int64(first[p + 1]) - start
-            s.number[OVERFLOWS] += _integrate_range(
-                start, size, u, v, current, thresholds[p], s.fires
-            )
-            _fire_marked(start, size, p == net.output, forward_step, by_age, s)
+            stop = np.int64(net.start[p + 1])
+            for start in range(np.int64(net.start[p]), stop, BLOCK):
+                first, left = np.uint64(start), stop - start
+                touched = not_zero(current, first) & _inside(left)
+                s.number[OVERFLOWS] += _integrate_block(first, left, u, v, current)
+                marks = touched & above(v, first, thresholds[p])
+                _fire_marked(first, marks, p == net.output, forward_step, by_age, s)
     for j in range(count[HITS]):  # single neurons
         n = hits[j]
         hit[n] = 0

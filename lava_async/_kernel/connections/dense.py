@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline
+from lava_async._kernel._compiler import apart, inline
 from lava_async._kernel._layout import AT, DENSE, OWN, ROW
 from lava_async._kernel.connections.layout import lay_out
 from lava_async._semantics.connections import Dense
@@ -60,6 +60,15 @@ def _row(wiring, c, neurons, i, high, first_neuron):
     return np.uint64(wiring[c, AT]) + np.uint64(row) * length
 
 
+@apart
+def _add_rows(weight, row0, row1, row2, row3, length, current, begin):
+    for o in range(length):
+        # Four weights fit 16 bits, in which twice as many go into a register.
+        pair0 = np.int16(weight[row0 + o] + weight[row1 + o])
+        pair1 = np.int16(weight[row2 + o] + weight[row3 + o])
+        current[begin + o] += np.int16(pair0 + pair1)
+
+
 @inline
 def deliver_spikes(wiring, c, weight, current, start, neurons, low, high, first_neuron):
     """Add a row of weights for each neuron low..high. Four at once, as above."""
@@ -69,8 +78,4 @@ def deliver_spikes(wiring, c, weight, current, start, neurons, low, high, first_
         row1 = _row(wiring, c, neurons, i + 1, high, first_neuron)
         row2 = _row(wiring, c, neurons, i + 2, high, first_neuron)
         row3 = _row(wiring, c, neurons, i + 3, high, first_neuron)
-        for o in range(length):
-            # Four weights fit 16 bits, in which twice as many go into a register.
-            pair0 = np.int16(weight[row0 + o] + weight[row1 + o])
-            pair1 = np.int16(weight[row2 + o] + weight[row3 + o])
-            current[begin + o] += np.int16(pair0 + pair1)
+        _add_rows(weight, row0, row1, row2, row3, length, current, begin)

@@ -73,11 +73,12 @@ def deliver_input(net, s, index, times, low, high, time_step):
         spikes += times[i]
     for c in range(net.first[0], net.delayed[0]):
         start = wiring[c, START]
-        if wiring[c, KIND] == DENSE and spikes == high - low:
-            dense.deliver_spikes(wiring, c, weight, current, start, index, low, high, 0)
-            synops += wiring[c, SIZE] * spikes
-        elif wiring[c, KIND] == DENSE:
-            dense.deliver_events(wiring, c, weight, current, start, index, times, low, high)
+        if wiring[c, KIND] == DENSE:
+            rest = low
+            if spikes == high - low:  # once each
+                rest += (high - low) // 4 * 4
+                dense.deliver_fours(wiring, c, weight, current, start, index, low, rest, 0)
+            dense.deliver_events(wiring, c, weight, current, start, index, times, rest, high)
             synops += wiring[c, SIZE] * spikes
         else:
             for i in range(low, high):
@@ -95,13 +96,18 @@ def deliver_input(net, s, index, times, low, high, time_step):
 
 @inline
 def deliver_spikes(net, s, p, neurons, low, high, time_step):
-    """Deliver one spike of each of the neurons low..high, all of population p."""
+    """Deliver one spike of each of the neurons low..high, all of population p.
+
+    There have to be three more places in the list.
+    """
     wiring, current = net.wiring, s.current
     first_neuron, synops = np.int64(net.start[p]), 0
+    for k in range(3):  # so that there are fours; this one has no weights
+        neurons[np.uint64(high + k)] = net.start[p + 1]
     for c in range(net.first[p + 1], net.delayed[p + 1]):
         start = wiring[c, START]
         if wiring[c, KIND] == DENSE:
-            dense.deliver_spikes(
+            dense.deliver_fours(
                 wiring, c, net.weight, current, start, neurons, low, high, first_neuron
             )
             s.swept[wiring[c, TARGET]] = 1
@@ -126,11 +132,11 @@ def deliver_released(net, s, low, high, time_step):
     for i in range(low, high):
         n = s.released[i]
         p = net.population[n]
-        ready[start[p] + num_ready[p]] = n
+        ready[start[p] + np.uint32(3) * p + num_ready[p]] = n
         num_ready[p] += np.uint32(1)
     for p in range(len(num_ready)):
         if num_ready[p] > 0:
-            begin = np.int64(start[p])
+            begin = np.int64(start[p]) + 3 * p
             deliver_spikes(net, s, p, ready, begin, begin + np.int64(num_ready[p]), time_step)
             num_ready[p] = 0
 

@@ -71,11 +71,11 @@ class State(NamedTuple):
     hits: npt.NDArray[np.uint32]  # (N,) targets of single synapses
     swept: npt.NDArray[np.uint8]  # (P,) populations that a whole row of weights reached
     touched: npt.NDArray[np.uint8]  # (64,) of a block of neurons
-    fired: npt.NDArray[np.uint32]  # (N,) neurons that fired in this time step, in order
+    fired: npt.NDArray[np.uint32]  # (N + 3,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) how many forward steps had run then
     released: npt.NDArray[np.uint32]  # (N,) neurons whose spikes were released, in order
     released_at: npt.NDArray[np.int32]  # (N,) in which forward step
-    ready: npt.NDArray[np.uint32]  # (N,) those that are delivered now, by population
+    ready: npt.NDArray[np.uint32]  # (N + 3 P,) those that are delivered now, by population
     num_ready: npt.NDArray[np.uint32]  # (P,) how many of each
     pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `spike`
     heap: npt.NDArray[np.int64]  # (N,) and more of them; see `_put_in_order`
@@ -95,11 +95,11 @@ def new_state(graph: Graph) -> State:
         hits=np.zeros(num_neurons, np.uint32),
         swept=np.zeros(len(graph.populations), np.uint8),
         touched=np.zeros(BLOCK, np.uint8),
-        fired=np.zeros(num_neurons, np.uint32),
+        fired=np.zeros(num_neurons + 3, np.uint32),
         fired_at=np.zeros(num_neurons, np.int32),
         released=np.zeros(num_neurons, np.uint32),
         released_at=np.zeros(num_neurons, np.int32),
-        ready=np.zeros(num_neurons, np.uint32),
+        ready=np.zeros(num_neurons + 3 * len(graph.populations), np.uint32),
         num_ready=np.zeros(len(graph.populations), np.uint32),
         pool=np.zeros(num_neurons, np.int64),
         heap=np.zeros(num_neurons, np.int64),

@@ -9,15 +9,16 @@ from lava_async._kernel._layout import AT, DENSE, OWN, ROW
 from lava_async._kernel.connections.layout import lay_out
 from lava_async._semantics.connections import Dense
 
-BLOCKS, NO_SOURCE = OWN, OWN + 1  # columns: blocks of weights a source has; a row of zeros
+BLOCKS = OWN  # column: how many blocks of weights a source has
 
 
 @lay_out.register
 def _(connection: Dense, source_shape, target_shape, arrays):
-    size, num_sources = connection.weight.shape
+    size = connection.weight.shape[0]
     blocks = -(-size // ROW)
+    # After the last source one more, without weights, for `deliver_fours`.
     weight = np.pad(connection.weight.T, ((0, 1), (0, blocks * ROW - size)))
-    return DENSE, arrays.add("weight", weight, np.int16), [blocks, num_sources]
+    return DENSE, arrays.add("weight", weight, np.int16), [blocks]
 
 
 @inline
@@ -70,12 +71,12 @@ def _add_rows(weight, row0, row1, row2, row3, length, current, begin):
 
 
 @inline
-def deliver_spikes(wiring, c, weight, current, start, neurons, low, high, first_neuron):
-    """Add a row of weights for each neuron low..high. Four at once, as above."""
+def deliver_fours(wiring, c, weight, current, start, neurons, low, high, first_neuron):
+    """Add a row of weights for each of the neurons low..high, a multiple of four, once each."""
     begin, length = np.uint64(start), np.uint64(wiring[c, BLOCKS]) * np.uint64(ROW)
-    for i in range(low, high, 4):
-        row0 = _row(wiring, c, neurons, i, high, first_neuron)
-        row1 = _row(wiring, c, neurons, i + 1, high, first_neuron)
-        row2 = _row(wiring, c, neurons, i + 2, high, first_neuron)
-        row3 = _row(wiring, c, neurons, i + 3, high, first_neuron)
+    at = np.uint64(wiring[c, AT]) - np.uint64(first_neuron) * length
+    for i in range(np.uint64(low), np.uint64(high), np.uint64(4)):
+        row0, row1 = at + neurons[i] * length, at + neurons[i + np.uint64(1)] * length
+        row2 = at + neurons[i + np.uint64(2)] * length
+        row3 = at + neurons[i + np.uint64(3)] * length
         _add_rows(weight, row0, row1, row2, row3, length, current, begin)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from lava_async._kernel._compiler import BLOCK
 from lava_async._semantics.graph import Graph
 
+LANES = 32  # spikes are ranked in multiples, which needs no remainder loop
 ROW = BLOCK  # rows of dense weights are filled up to a multiple, which needs no remainder loop
 
 DENSE, ONE_TO_ONE, CONV, SPARSE = range(4)  # kinds of connections
@@ -73,12 +74,14 @@ class State(NamedTuple):
     touched: npt.NDArray[np.uint8]  # (64,) of a block of neurons
     fired: npt.NDArray[np.uint32]  # (N + 3,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) how many forward steps had run then
-    released: npt.NDArray[np.uint32]  # (N,) neurons whose spikes were released, in order
+    released: npt.NDArray[np.uint32]  # (N + 1,) neurons whose spikes were released, in order
     released_at: npt.NDArray[np.int32]  # (N,) in which forward step
     ready: npt.NDArray[np.uint32]  # (N + 3 P,) those that are delivered now, by population
     num_ready: npt.NDArray[np.uint32]  # (P,) how many of each
-    pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `spike`
-    heap: npt.NDArray[np.int64]  # (N,) and more of them; see `_put_in_order`
+    pool: npt.NDArray[np.int64]  # (N + 32,) waiting spikes; see `spike`
+    rank: npt.NDArray[np.int64]  # (N + 32,) of those in order; see `_order`
+    ahead: npt.NDArray[np.int64]  # (N,) scratch space for it
+    heap: npt.NDArray[np.int64]  # (N,) where many wait; see `take_group`
     key: npt.NDArray[np.float64]  # (N,) drawn rank of each place in the pool
     count: npt.NDArray[np.uint32]  # (6,) lengths of the lists above
     number: npt.NDArray[np.int64]  # (4,) what the time step measured
@@ -97,11 +100,13 @@ def new_state(graph: Graph) -> State:
         touched=np.zeros(BLOCK, np.uint8),
         fired=np.zeros(num_neurons + 3, np.uint32),
         fired_at=np.zeros(num_neurons, np.int32),
-        released=np.zeros(num_neurons, np.uint32),
+        released=np.zeros(num_neurons + 1, np.uint32),
         released_at=np.zeros(num_neurons, np.int32),
         ready=np.zeros(num_neurons + 3 * len(graph.populations), np.uint32),
         num_ready=np.zeros(len(graph.populations), np.uint32),
-        pool=np.zeros(num_neurons, np.int64),
+        pool=np.zeros(num_neurons + LANES, np.int64),
+        rank=np.zeros(num_neurons + LANES, np.int64),
+        ahead=np.zeros(num_neurons, np.int64),
         heap=np.zeros(num_neurons, np.int64),
         key=np.zeros(num_neurons, np.float64),
         count=np.zeros(6, np.uint32),

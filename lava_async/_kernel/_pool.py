@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, jit
-from lava_async._kernel._layout import FIFO, HEAPED, MOMENTUM, ORDERED, POOLED, RANDOM, RELEASED
+from lava_async._kernel._compiler import apart, inline, jit
+from lava_async._kernel._layout import (
+    FIFO,
+    HEAPED,
+    LANES,
+    MOMENTUM,
+    ORDERED,
+    POOLED,
+    RANDOM,
+    RELEASED,
+)
 from lava_async._semantics import random
 
 _LAST_NEURON = (1 << 32) - 1
-_FRONT = 64  # waiting spikes that are kept in order; see `_put_in_order`
+_FEW = 128  # waiting spikes that are ranked all against all; more wait in a heap
 _SCHEDULE_PURPOSE = np.uint64(int(random.Purpose.SCHEDULE) << 24)
 
 _philox4x32 = jit(random.philox4x32)
@@ -70,33 +79,44 @@ def _pop_heap(heap, count):
     return first
 
 
-@jit
-def _put_in_order(pool, heap, count):
-    """Sort in the spikes that have entered the pool since the last time.
+@apart
+def _count_ahead(pool, rank, spike, length, ordered, kept):
+    """Those behind this spike move one rank back. Returns how many ordered ones are ahead of it.
 
-    The first-ranked stand in ascending order, so that a group is taken off the end. They are
-    few, for that is the fastest with few; the others, all behind them, wait in a heap.
+    Only ``kept`` ones have a rank yet. Without a branch, because how two spikes compare is hard
+    to predict: that takes half as long as to insert it into a sorted list.
     """
-    ordered = np.int64(count[ORDERED])
-    for i in range(ordered, np.int64(count[POOLED])):
-        spike = pool[i]
-        if ordered == _FRONT and spike > pool[0]:
-            _push_heap(heap, count, pool[0])
-            j = 0
-            while j + 1 < _FRONT and pool[j + 1] < spike:
-                pool[j] = pool[j + 1]
-                j += 1
-            pool[j] = spike
-        elif ordered == _FRONT or (count[HEAPED] > 0 and spike < heap[0]):
-            _push_heap(heap, count, spike)
-        else:
-            j = ordered
-            while j > 0 and pool[j - 1] > spike:
-                pool[j] = pool[j - 1]
-                j -= 1
-            pool[j] = spike
-            ordered += 1
-    count[ORDERED] = count[POOLED] = ordered
+    ahead = np.int64(0)
+    for i in range(length):
+        rank[i] = (rank[i] if np.int64(i) < kept else 0) + np.int64(pool[i] < spike)
+        ahead += np.int64((pool[i] > spike) & (np.int64(i) < ordered))
+    return ahead
+
+
+@jit
+def _order(pool, rank, ahead, count):
+    """Rank the spikes that have entered the pool since the last time, the first-ranked 0."""
+    ordered, pooled = np.int64(count[ORDERED]), np.int64(count[POOLED])
+    length = np.uint64(pooled + LANES - 1) // np.uint64(LANES) * np.uint64(LANES)
+    kept = ordered
+    for i in range(np.uint64(ordered), np.uint64(pooled)):
+        ahead[i] = _count_ahead(pool, rank, pool[i], length, ordered, kept)
+        kept = pooled
+    for i in range(np.uint64(ordered), np.uint64(pooled)):
+        rank[i] += ahead[i]
+
+
+@jit
+def _take_ranked(pool, rank, count, released, size):
+    """Move the spikes with a rank below ``size``; the others close up."""
+    kept, taken = np.uint64(0), np.uint64(count[RELEASED])
+    for i in range(np.uint64(count[POOLED])):
+        spike, place = pool[i], rank[i]
+        released[taken] = _neuron(spike)  # or of a later one that is taken
+        taken += np.uint64(place < size)
+        pool[kept], rank[kept] = spike, place - size
+        kept += np.uint64(place >= size)
+    count[POOLED] = count[ORDERED] = kept
 
 
 @jit
@@ -160,21 +180,29 @@ def take_group(net, plan, s, sample, time_step, forward_step):
     pool, count, released = s.pool, s.count, s.released
     waiting = np.int64(count[POOLED]) + np.int64(count[HEAPED])
     size = min(plan.group_size, waiting)
-    if size < waiting:  # otherwise their order does not matter
-        if plan.kind == MOMENTUM or plan.kind == FIFO:  # ranked once, as they fired
-            _put_in_order(pool, s.heap, count)
-        else:
-            _rank(net, plan, s, sample, time_step, forward_step)
-            _select_last(pool, s.key, waiting, size)
-    taken = min(size, np.int64(count[POOLED]))
-    rest = np.int64(count[POOLED]) - taken
-    count[POOLED] = rest
-    count[ORDERED] = min(np.int64(count[ORDERED]), rest)
     first = np.int64(count[RELEASED])
-    count[RELEASED] = first + size
-    for i in range(taken):
-        released[first + i] = _neuron(pool[rest + i])
+    by_rank = plan.kind == MOMENTUM or plan.kind == FIFO  # ranked once, as they fired
+    if size < waiting and by_rank and waiting <= _FEW and count[HEAPED] == 0:
+        _order(pool, s.rank, s.ahead, count)
+        _take_ranked(pool, s.rank, count, released, size)
+        taken = size
+    else:
+        if size < waiting:  # otherwise their order does not matter
+            if by_rank:
+                for i in range(np.int64(count[POOLED])):
+                    _push_heap(s.heap, count, pool[i])
+                count[POOLED] = 0
+            else:
+                _rank(net, plan, s, sample, time_step, forward_step)
+                _select_last(pool, s.key, waiting, size)
+        taken = min(size, np.int64(count[POOLED]))
+        rest = np.int64(count[POOLED]) - taken
+        for i in range(taken):
+            released[first + i] = _neuron(pool[rest + i])
+        count[POOLED] = rest
+        count[ORDERED] = 0
     for i in range(taken, size):
         released[first + i] = _neuron(_pop_heap(s.heap, count))
     for i in range(first, first + size):
         s.released_at[i] = forward_step
+    count[RELEASED] = first + size

@@ -52,15 +52,6 @@ def deliver_events(wiring, c, weight, current, start, index, times, low, high):
         deliver(wiring, c, weight, current, start, index[j], times[j])
 
 
-@inline
-def _row(wiring, c, neurons, i, high, first_neuron):
-    """Where the weights of the i-th neuron begin; zeros from ``high`` on."""
-    source = np.int64(neurons[min(i, high - 1)]) - first_neuron
-    length = np.uint64(wiring[c, BLOCKS]) * np.uint64(ROW)
-    row = source if i < high else wiring[c, NO_SOURCE]
-    return np.uint64(wiring[c, AT]) + np.uint64(row) * length
-
-
 @apart
 def _add_rows(weight, row0, row1, row2, row3, length, current, begin):
     for o in range(length):

@@ -53,7 +53,7 @@ def _membrane_units(current):
 @inline
 def _inside(left):
     """Marks of the first ``left`` neurons of a block."""
-    return _ALL_MARKS >> np.uint64(max(BLOCK - left, 0))
+    return _ALL_MARKS >> np.uint64(np.int32(BLOCK) - left)
 
 
 @apart
@@ -67,7 +67,7 @@ def _begin_block(
     overflows = np.int32(0)
     for k in range(np.uint64(BLOCK)):
         n = first + k
-        inside = np.int32(k) < np.int32(left)
+        inside = np.int32(k) < left
         i = _decay(u[n], i_keep)
         residual = np.int32(i + bias[n])
         volt = np.int32(_decay(v[n], v_keep) + residual)
@@ -92,7 +92,7 @@ def _integrate_block(first, left, u, v, current):
     overflows = np.int32(0)
     for k in range(np.uint64(BLOCK)):
         n = first + k
-        inside = np.int32(k) < np.int32(left)
+        inside = np.int32(k) < left
         received = current[n] if inside else np.int32(0)  # which leaves others as they are
         arriving, modulo = _membrane_units(received)
         wrapped = _wrap_current(np.int32(u[n] + modulo))
@@ -136,7 +136,7 @@ def begin_population(net, s, p, forward_steps, by_age, everyone):
     u, v, current, touched = s.u, s.v, s.current, s.touched
     stop = np.int64(net.start[p + 1])
     for start in range(np.int64(net.start[p]), stop, BLOCK):
-        first, left = np.uint64(start), stop - start
+        first, left = np.uint64(start), np.int32(min(stop - start, BLOCK))
         s.number[OVERFLOWS] += _begin_block(
             first, left, u, v, current, net.bias, net.i_keep[p], net.v_keep[p], touched, everyone
         )
@@ -157,7 +157,7 @@ def evaluate_reached(net, s, forward_step, by_age):
             swept[p] = 0
             stop = np.int64(net.start[p + 1])
             for start in range(np.int64(net.start[p]), stop, BLOCK):
-                first, left = np.uint64(start), stop - start
+                first, left = np.uint64(start), np.int32(min(stop - start, BLOCK))
                 touched = not_zero(current, first) & _inside(left)
                 s.number[OVERFLOWS] += _integrate_block(first, left, u, v, current)
                 marks = touched & above(v, first, thresholds[p])

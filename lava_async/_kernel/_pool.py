@@ -80,16 +80,17 @@ def _pop_heap(heap, count):
 
 
 @apart
-def _count_ahead(pool, rank, spike, length, ordered, kept):
+def _push_back(pool, rank, spike, length, ordered, kept):
     """Those behind this spike move one rank back. Returns how many ordered ones are ahead of it.
 
     Only ``kept`` ones have a rank yet. Without a branch, because how two spikes compare is hard
     to predict: that takes half as long as to insert it into a sorted list.
     """
-    ahead = np.int64(0)
+    ahead = ordered
     for i in range(length):
-        rank[i] = (rank[i] if np.int64(i) < kept else 0) + np.int64(pool[i] < spike)
-        ahead += np.int64((pool[i] > spike) & (np.int64(i) < ordered))
+        behind = np.int64(pool[i] < spike)
+        rank[i] = (rank[i] if np.int64(i) < kept else 0) + behind
+        ahead -= behind if np.int64(i) < ordered else 0
     return ahead
 
 
@@ -100,7 +101,7 @@ def _order(pool, rank, ahead, count):
     length = np.uint64(pooled + LANES - 1) // np.uint64(LANES) * np.uint64(LANES)
     kept = ordered
     for i in range(np.uint64(ordered), np.uint64(pooled)):
-        ahead[i] = _count_ahead(pool, rank, pool[i], length, ordered, kept)
+        ahead[i] = _push_back(pool, rank, pool[i], length, ordered, kept)
         kept = pooled
     for i in range(np.uint64(ordered), np.uint64(pooled)):
         rank[i] += ahead[i]

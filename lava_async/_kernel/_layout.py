@@ -15,6 +15,7 @@ from lava_async._kernel._compiler import BLOCK
 from lava_async._semantics.graph import Graph
 
 LANES = 32  # spikes are ranked in multiples, which needs no remainder loop
+LINE = 64  # bytes that come from memory together
 ROW = BLOCK  # rows of dense weights are filled up to a multiple, which needs no remainder loop
 
 DENSE, ONE_TO_ONE, CONV, SPARSE = range(4)  # kinds of connections
@@ -87,28 +88,34 @@ class State(NamedTuple):
     number: npt.NDArray[np.int64]  # (4,) what the time step measured
 
 
+def zeros(length: int, dtype: type) -> npt.NDArray:
+    """From the beginning of a cache line on: vectors that lie in two take twice as long."""
+    memory = np.zeros(length * np.dtype(dtype).itemsize + LINE, np.uint8)
+    return memory[-memory.ctypes.data % LINE :][: memory.nbytes - LINE].view(dtype)
+
+
 def new_state(graph: Graph) -> State:
     """All zeros: a sample begins."""
     num_neurons = graph.num_neurons
     return State(
-        u=np.zeros(num_neurons + BLOCK, np.int32),
-        v=np.zeros(num_neurons + BLOCK, np.int32),
-        current=np.zeros((1 + graph.max_delay) * num_neurons + BLOCK, np.int32),
-        hit=np.zeros(num_neurons, np.uint8),
-        hits=np.zeros(num_neurons, np.uint32),
-        swept=np.zeros(len(graph.populations), np.uint8),
-        touched=np.zeros(BLOCK, np.uint8),
-        fired=np.zeros(num_neurons + 3, np.uint32),
-        fired_at=np.zeros(num_neurons, np.int32),
-        released=np.zeros(num_neurons + 1, np.uint32),
-        released_at=np.zeros(num_neurons, np.int32),
-        ready=np.zeros(num_neurons + 3 * len(graph.populations), np.uint32),
-        num_ready=np.zeros(len(graph.populations), np.uint32),
-        pool=np.zeros(num_neurons + LANES, np.int64),
-        rank=np.zeros(num_neurons + LANES, np.int64),
-        ahead=np.zeros(num_neurons, np.int64),
-        heap=np.zeros(num_neurons, np.int64),
-        key=np.zeros(num_neurons, np.float64),
-        count=np.zeros(6, np.uint32),
-        number=np.zeros(4, np.int64),
+        u=zeros(num_neurons + BLOCK, np.int32),
+        v=zeros(num_neurons + BLOCK, np.int32),
+        current=zeros((1 + graph.max_delay) * num_neurons + BLOCK, np.int32),
+        hit=zeros(num_neurons, np.uint8),
+        hits=zeros(num_neurons, np.uint32),
+        swept=zeros(len(graph.populations), np.uint8),
+        touched=zeros(BLOCK, np.uint8),
+        fired=zeros(num_neurons + 3, np.uint32),
+        fired_at=zeros(num_neurons, np.int32),
+        released=zeros(num_neurons + 1, np.uint32),
+        released_at=zeros(num_neurons, np.int32),
+        ready=zeros(num_neurons + 3 * len(graph.populations), np.uint32),
+        num_ready=zeros(len(graph.populations), np.uint32),
+        pool=zeros(num_neurons + LANES, np.int64),
+        rank=zeros(num_neurons + LANES, np.int64),
+        ahead=zeros(num_neurons, np.int64),
+        heap=zeros(num_neurons, np.int64),
+        key=zeros(num_neurons, np.float64),
+        count=zeros(6, np.uint32),
+        number=zeros(4, np.int64),
     )

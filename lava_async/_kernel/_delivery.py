@@ -86,6 +86,9 @@ def deliver_input(net, s, index, times, low, high, time_step):
                     net, wiring[c], start, current, s.hit, s.hits, count, True,
                     np.int64(index[i]), times[i],
                 )  # fmt: skip
+    if low < high:
+        for c in range(net.first[0], net.first[1]):
+            s.swept[wiring[c, TARGET]] = 1
     for c in range(net.delayed[0], net.first[1]):
         for i in range(low, high):
             synops += times[i] * _deliver_delayed(

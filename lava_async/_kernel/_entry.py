@@ -49,7 +49,7 @@ def run_samples(
         s.current[:] = 0
         find_events(e, borrow(frames[b]), num_steps)
         for t in range(num_steps):
-            first, last = e.begin[t], e.begin[t + 1]
+            first, last = e.begin[t], e.stop[t]
             any_step(net, plan, s, e.index, e.times, first, last, sample_ids[b], t)
             numbers[0, b, t] = s.number[FORWARD_STEPS]
             numbers[1, b, t] = s.number[SYNOPS]

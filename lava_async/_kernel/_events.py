@@ -11,9 +11,10 @@ from lava_async._kernel._compiler import BLOCK, inline, jit, not_zero, trailing_
 
 
 class Events(NamedTuple):
-    """One sample's input by time step; those of time step t are begin[t]..begin[t + 1]."""
+    """One sample's input by time step; those of time step t are begin[t]..stop[t]."""
 
-    begin: npt.NDArray[np.uint32]  # (T + 1,)
+    begin: npt.NDArray[np.uint32]  # (T,) there is room for all inputs in each
+    stop: npt.NDArray[np.uint32]  # (T,)
     index: npt.NDArray[np.uint32]  # input neurons
     times: npt.NDArray[np.int32]  # spikes of each
     found: npt.NDArray[np.uint32]  # scratch space: entries with events
@@ -21,7 +22,8 @@ class Events(NamedTuple):
 
 def new_events(num_entries: int, num_steps: int) -> Events:
     return Events(
-        begin=np.zeros(num_steps + 1, np.uint32),
+        begin=np.arange(num_steps, dtype=np.uint32) * np.uint32(num_entries // num_steps),
+        stop=np.zeros(num_steps, np.uint32),
         index=np.zeros(num_entries, np.uint32),
         times=np.zeros(num_entries, np.int32),
         found=np.zeros(num_entries + 1, np.uint32),  # see `_find_entries`
@@ -50,31 +52,19 @@ def _find_entries(found, flat):
     return num_found
 
 
-@inline
-def _row(entry, inverse):
-    """``entry // num_steps``, much sooner: half an entry is more than all rounding."""
-    return np.uint32((entry + 0.5) * inverse)
-
-
 @jit
 def find_events(e, flat, num_steps):
     """Find the entries that are not 0 in one sample, an (n_inputs, T) array in C order."""
     num_found = _find_entries(e.found, flat)
-    begin, steps, inverse = e.begin, np.uint32(num_steps), 1.0 / num_steps
-    begin[:] = 0
-    for k in range(num_found):
-        i = e.found[k]
-        begin[i - _row(i, inverse) * steps + np.uint32(1)] += np.uint32(1)
+    steps, inverse = np.uint32(num_steps), 1.0 / num_steps
     for t in range(num_steps):
-        begin[t + 1] += begin[t]
+        e.stop[t] = e.begin[t]
     for k in range(num_found):
         i = e.found[k]
-        n = _row(i, inverse)
+        # i // steps, only sooner: the half is more than all rounding.
+        n = np.uint32((i + 0.5) * inverse)
         t = i - n * steps
-        e.index[begin[t]] = n
-        e.times[begin[t]] = flat[i]
-        begin[t] += 1
-    # Each begin is now the next one.
-    for t in range(num_steps, 0, -1):
-        begin[t] = begin[t - 1]
-    begin[0] = 0
+        place = e.stop[t]
+        e.index[place] = n
+        e.times[place] = flat[i]
+        e.stop[t] = place + np.uint32(1)

@@ -38,6 +38,7 @@ class Net(NamedTuple):
     i_keep: npt.NDArray[np.int32]  # (P,) 4096 - decay
     v_keep: npt.NDArray[np.int32]  # (P,)
     threshold: npt.NDArray[np.int32]  # (P,) membrane units
+    forgets: npt.NDArray[np.bool_]  # (P,) everything at each boundary, and has no bias
     bias: npt.NDArray[np.int32]  # (N + 64,) membrane units
     first: npt.NDArray[np.uint32]  # (P + 2,) first connection by source, the input's first
     delayed: npt.NDArray[np.uint32]  # (P + 1,) and the first of those with delays, the last ones

@@ -62,6 +62,12 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
         i_keep=np.array([dyn.DECAY_ONE - p.i_decay for p in graph.populations], np.int32),
         v_keep=np.array([dyn.DECAY_ONE - p.v_decay for p in graph.populations], np.int32),
         threshold=np.array([p.threshold for p in graph.populations], np.int32) << dyn.STATE_SHIFT,
+        forgets=np.array(
+            [
+                p.i_decay == p.v_decay == dyn.DECAY_ONE and (p.bias is None or not p.bias.any())
+                for p in graph.populations
+            ]
+        ),
         bias=(np.concatenate(bias) << dyn.STATE_SHIFT).astype(np.int32),
         first=np.array(first, np.uint32),
         delayed=np.array(delayed, np.uint32),

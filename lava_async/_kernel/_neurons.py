@@ -147,6 +147,14 @@ def begin_population(net, s, p, forward_steps, by_age, everyone):
 
 
 @inline
+def forget_population(net, s, p):
+    """Boundary of a population that forgets everything and that no current has reached."""
+    for n in range(net.start[p], net.start[p + 1]):
+        s.u[n] = 0
+        s.v[n] = 0
+
+
+@inline
 def evaluate_reached(net, s, forward_step, by_age):
     """Integrate and fire, wherever a current may have arrived."""
     u, v, current, count = s.u, s.v, s.current, s.count

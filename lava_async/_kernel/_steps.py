@@ -22,7 +22,7 @@ from lava_async._kernel._layout import (
     POOLED,
     RELEASED,
 )
-from lava_async._kernel._neurons import begin_population, evaluate_reached
+from lava_async._kernel._neurons import begin_population, evaluate_reached, forget_population
 from lava_async._kernel._pool import take_group
 
 
@@ -48,10 +48,13 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
     _begin(s)
     take_late(net, s, time_step)
     deliver_input(net, s, index, times, low, high, time_step)
-    forget_reached(s)  # every neuron decays now anyway
     by_age = plan.kind == FIFO
     for p in range(len(net.threshold)):
-        begin_population(net, s, p, 0, by_age, False)
+        if net.forgets[p] and net.slots == 0 and not s.swept[p]:
+            forget_population(net, s, p)
+        else:
+            begin_population(net, s, p, 0, by_age, False)
+    forget_reached(s)  # they all were evaluated
     forward_step = 0
     while s.count[POOLED] + s.count[HEAPED] > 0:
         if plan.stop_after >= 0 and s.number[FIRST_OUTPUT] >= 0 and (

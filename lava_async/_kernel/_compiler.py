@@ -12,7 +12,8 @@ from numba import types
 
 BLOCK = 64  # entries that are looked at together: as many as a word has bits
 
-# No fastmath: integer-exact, and the only floating-point numbers are ranks of spikes.
+# No fastmath: integer-exact, and the only floating-point numbers are keys of spikes and quotients
+# of whole numbers.
 jit = numba.njit(nogil=True)
 inline = numba.njit(nogil=True, inline="always")
 

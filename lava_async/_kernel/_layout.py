@@ -21,7 +21,7 @@ ROW = BLOCK  # rows of dense weights are filled up to a multiple, which needs no
 DENSE, ONE_TO_ONE, CONV, SPARSE = range(4)  # kinds of connections
 KIND, TARGET, START, SIZE, AT, DELAYS, OWN = range(7)  # columns of `Net.wiring`
 MOMENTUM, FIFO, NOISY_MOMENTUM, RANDOM = range(4)  # kinds of schedules
-FIRED, RELEASED, HITS, POOLED, ORDERED, HEAPED = range(6)  # of `State.count`
+FIRED, RELEASED, HITS, POOLED, ORDERED, HEAPED, RANKED = range(7)  # of `State.count`
 FORWARD_STEPS, SYNOPS, OVERFLOWS, FIRST_OUTPUT = range(4)  # of `State.number`
 
 
@@ -81,11 +81,11 @@ class State(NamedTuple):
     ready: npt.NDArray[np.uint32]  # (N + 3 P,) those that are delivered now, by population
     num_ready: npt.NDArray[np.uint32]  # (P,) how many of each
     pool: npt.NDArray[np.int64]  # (N + 32,) waiting spikes; see `spike`
-    rank: npt.NDArray[np.int64]  # (N + 32,) of those in order; see `_order`
+    rank: npt.NDArray[np.int64]  # (N + 32,) of those in order; see `_rank_new`
     ahead: npt.NDArray[np.int64]  # (N,) scratch space for it
-    heap: npt.NDArray[np.int64]  # (N,) where many wait; see `take_group`
+    heap: npt.NDArray[np.int64]  # (N,) and more of them; see `_put_in_order`
     key: npt.NDArray[np.float64]  # (N,) drawn rank of each place in the pool
-    count: npt.NDArray[np.uint32]  # (6,) lengths of the lists above
+    count: npt.NDArray[np.uint32]  # (7,) lengths of the lists above
     number: npt.NDArray[np.int64]  # (4,) what the time step measured
 
 
@@ -117,6 +117,6 @@ def new_state(graph: Graph) -> State:
         ahead=zeros(num_neurons, np.int64),
         heap=zeros(num_neurons, np.int64),
         key=zeros(num_neurons, np.float64),
-        count=zeros(6, np.uint32),
+        count=zeros(7, np.uint32),
         number=zeros(4, np.int64),
     )

@@ -13,12 +13,15 @@ from lava_async._kernel._layout import (
     ORDERED,
     POOLED,
     RANDOM,
+    RANKED,
     RELEASED,
 )
 from lava_async._semantics import random
 
 _LAST_NEURON = (1 << 32) - 1
-_FEW = 128  # waiting spikes that are ranked all against all; more wait in a heap
+_FEW = 128  # waiting spikes that are ranked all against all, see `_push_back` ...
+_LARGE_GROUP = 4  # ... where so many are taken at once
+_FRONT = 64  # waiting spikes that are kept in order; see `_put_in_order`
 _SCHEDULE_PURPOSE = np.uint64(int(random.Purpose.SCHEDULE) << 24)
 
 _philox4x32 = jit(random.philox4x32)
@@ -79,12 +82,41 @@ def _pop_heap(heap, count):
     return first
 
 
+@jit
+def _put_in_order(pool, heap, count):
+    """Sort in the spikes that have entered the pool since the last time.
+
+    The first-ranked stand in ascending order, so that a group is taken off the end. They are
+    few, for that is the fastest with few; the others, all behind them, wait in a heap.
+    """
+    ordered = np.int64(count[ORDERED])
+    for i in range(ordered, np.int64(count[POOLED])):
+        spike = pool[i]
+        if ordered == _FRONT and spike > pool[0]:
+            _push_heap(heap, count, pool[0])
+            j = 0
+            while j + 1 < _FRONT and pool[j + 1] < spike:
+                pool[j] = pool[j + 1]
+                j += 1
+            pool[j] = spike
+        elif ordered == _FRONT or (count[HEAPED] > 0 and spike < heap[0]):
+            _push_heap(heap, count, spike)
+        else:
+            j = ordered
+            while j > 0 and pool[j - 1] > spike:
+                pool[j] = pool[j - 1]
+                j -= 1
+            pool[j] = spike
+            ordered += 1
+    count[ORDERED] = count[POOLED] = ordered
+
+
 @apart
 def _push_back(pool, rank, spike, length, ordered, kept):
     """Those behind this spike move one rank back. Returns how many ordered ones are ahead of it.
 
     Only ``kept`` ones have a rank yet. Without a branch, because how two spikes compare is hard
-    to predict: that takes half as long as to insert it into a sorted list.
+    to predict: that takes less time than to insert it into a sorted list.
     """
     ahead = ordered
     for i in range(length):
@@ -95,9 +127,9 @@ def _push_back(pool, rank, spike, length, ordered, kept):
 
 
 @jit
-def _order(pool, rank, ahead, count):
+def _rank_new(pool, rank, ahead, count):
     """Rank the spikes that have entered the pool since the last time, the first-ranked 0."""
-    ordered, pooled = np.int64(count[ORDERED]), np.int64(count[POOLED])
+    ordered, pooled = np.int64(count[RANKED]), np.int64(count[POOLED])
     length = np.uint64(pooled + LANES - 1) // np.uint64(LANES) * np.uint64(LANES)
     kept = ordered
     for i in range(np.uint64(ordered), np.uint64(pooled)):
@@ -117,7 +149,8 @@ def _take_ranked(pool, rank, count, released, size):
         taken += np.uint64(place < size)
         pool[kept], rank[kept] = spike, place - size
         kept += np.uint64(place >= size)
-    count[POOLED] = count[ORDERED] = kept
+    count[POOLED] = count[RANKED] = kept
+    count[ORDERED] = 0
 
 
 @jit
@@ -182,28 +215,28 @@ def take_group(net, plan, s, sample, time_step, forward_step):
     waiting = np.int64(count[POOLED]) + np.int64(count[HEAPED])
     size = min(plan.group_size, waiting)
     first = np.int64(count[RELEASED])
-    by_rank = plan.kind == MOMENTUM or plan.kind == FIFO  # ranked once, as they fired
-    if size < waiting and by_rank and waiting <= _FEW and count[HEAPED] == 0:
-        _order(pool, s.rank, s.ahead, count)
-        _take_ranked(pool, s.rank, count, released, size)
-        taken = size
-    else:
-        if size < waiting:  # otherwise their order does not matter
-            if by_rank:
-                for i in range(np.int64(count[POOLED])):
-                    _push_heap(s.heap, count, pool[i])
-                count[POOLED] = 0
-            else:
-                _rank(net, plan, s, sample, time_step, forward_step)
-                _select_last(pool, s.key, waiting, size)
+    taken = 0
+    if size < waiting:  # otherwise their order does not matter
+        if plan.kind != MOMENTUM and plan.kind != FIFO:
+            _rank(net, plan, s, sample, time_step, forward_step)
+            _select_last(pool, s.key, waiting, size)
+        elif size >= _LARGE_GROUP and waiting <= _FEW and count[HEAPED] == 0:
+            _rank_new(pool, s.rank, s.ahead, count)
+            _take_ranked(pool, s.rank, count, released, size)
+            taken = size
+        else:
+            _put_in_order(pool, s.heap, count)
+            count[RANKED] = 0
+    if taken == 0:
         taken = min(size, np.int64(count[POOLED]))
         rest = np.int64(count[POOLED]) - taken
+        count[POOLED] = rest
+        count[ORDERED] = min(np.int64(count[ORDERED]), rest)
+        count[RANKED] = min(np.int64(count[RANKED]), rest)
         for i in range(taken):
             released[first + i] = _neuron(pool[rest + i])
-        count[POOLED] = rest
-        count[ORDERED] = 0
-    for i in range(taken, size):
-        released[first + i] = _neuron(_pop_heap(s.heap, count))
+        for i in range(taken, size):
+            released[first + i] = _neuron(_pop_heap(s.heap, count))
     for i in range(first, first + size):
         s.released_at[i] = forward_step
     count[RELEASED] = first + size

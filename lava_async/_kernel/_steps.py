@@ -20,6 +20,7 @@ from lava_async._kernel._layout import (
     HEAPED,
     ORDERED,
     POOLED,
+    RANKED,
     RELEASED,
 )
 from lava_async._kernel._neurons import begin_population, evaluate_reached, forget_population
@@ -39,7 +40,7 @@ def _end(s):
     """Refractoriness ends; spikes that still wait are discarded."""
     for i in range(s.count[FIRED]):
         s.v[s.fired[i]] = 0
-    s.count[POOLED] = s.count[ORDERED] = s.count[HEAPED] = 0
+    s.count[POOLED] = s.count[ORDERED] = s.count[RANKED] = s.count[HEAPED] = 0
 
 
 @inline

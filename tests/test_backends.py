@@ -67,9 +67,9 @@ def test_kernel_equals_reference_at_the_limits_of_its_numbers(data):
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_kernel_equals_reference_while_many_spikes_wait(data):
-    """More than the kernel keeps in order, and new ones of every rank among them."""
+    """More than the kernel ranks all against all, and new ones of every rank among them."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    n = data.draw(st.sampled_from([60, 130, 300]))
+    n = data.draw(st.sampled_from([60, 100, 130, 300]))
     momenta = data.draw(st.sampled_from([2, 50, 254]))  # few momenta: many ties
     graph = la.Graph(
         (n,),
@@ -82,12 +82,85 @@ def test_kernel_equals_reference_while_many_spikes_wait(data):
         ),
     )
     x = (rng.random((1, n, 3)) < 0.9).astype(np.int64)
-    schedule = la.Momentum(data.draw(st.sampled_from([1, 7, 64, 100])))
+    kind = data.draw(st.sampled_from([la.Momentum, la.Fifo]))
+    schedule = kind(data.draw(st.sampled_from([1, 7, 64, 100])))
     want, got = (
         la.simulate(graph, x, schedule, backend=backend, trace=True)
         for backend in ("reference", "kernel")
     )
     assert_equal_records(got, want)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_kernel_equals_reference_around_the_ends_of_its_blocks(data):
+    """Populations and inputs of about 64, 128 ..., some forgetful, some not, side by side."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    sizes = data.draw(st.lists(st.sampled_from([1, 10, 63, 64, 65, 128, 130]), min_size=3))[:5]
+    decays = st.sampled_from([0, 200, 4096])
+    populations = tuple(
+        la.Population(
+            f"p{i}", (n,), data.draw(decays), data.draw(decays), 60,
+            rng.integers(-20, 40, n) if data.draw(st.booleans()) else None,
+        )
+        for i, n in enumerate(sizes[1:])
+    )
+    connections = [
+        la.Dense(i - 1, i, rng.choice([-256, -30, 9, 40, 254], (sizes[i + 1], sizes[i])))
+        for i in range(len(populations))
+    ]
+    connections.append(la.OneToOne(len(populations) - 1, len(populations) - 1, 70, delay=1))
+    graph = la.Graph((sizes[0],), populations, tuple(connections))
+    highest = data.draw(st.sampled_from([1, 3, 300]))
+    shape = (2, sizes[0], data.draw(st.integers(1, 9)))
+    x = (rng.random(shape) < data.draw(st.sampled_from([0.02, 0.5, 1]))) * rng.integers(
+        1, highest + 1, shape
+    )
+    schedule = data.draw(schedules())
+    want, got = (
+        la.simulate(graph, x, schedule, backend=backend, trace=True)
+        for backend in ("reference", "kernel")
+    )
+    assert_equal_records(got, want)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+@pytest.mark.parametrize("density", [0.0, 0.01, 0.2, 1.0])
+@pytest.mark.parametrize(
+    ("size", "num_steps"), [(1, 1), (1, 64), (7, 9), (9, 7), (13, 5), (64, 64), (3, 1021), (70, 1)]
+)
+def test_every_event_is_found_at_its_place(size, num_steps, density, dtype):
+    """Neurons that repeat their inputs, whatever the length of a sample."""
+    rng = np.random.default_rng(size + num_steps)
+    shape = (3, size, num_steps)
+    x = ((rng.random(shape) < density) * rng.integers(1, 200, shape)).astype(dtype)
+    repeater = la.Population("repeater", (size,), 4096, 4096, 0)
+    graph = la.Graph((size,), (repeater,), (la.OneToOne(la.INPUT, 0, 1),))
+    record = la.simulate(graph, x, la.Momentum(8))
+    np.testing.assert_array_equal(record.spikes, x > 0)
+    np.testing.assert_array_equal(record.synops, x.sum(axis=1))
+
+
+@pytest.mark.parametrize("schedule", [la.Momentum(2), la.Random(2), la.Fifo(2)])
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 129])
+def test_a_voltage_set_above_the_threshold_waits_for_a_current(size, schedule):
+    """Of each pair of neurons one is touched, in the first and in the last forward step."""
+    from lava_async._kernel import Stepper
+
+    touched = np.arange(size) % 2 == 0
+    weight = np.where(touched[:, None] & np.eye(size, dtype=bool), -1, 0)
+    graph = la.Graph(
+        (size,),
+        tuple(la.Population(name, (size,), 4096, 0, 10) for name in "ab"),
+        (la.Dense(la.INPUT, 0, weight), la.Dense(0, 1, weight)),
+    )
+    stepper = Stepper(graph, schedule)
+    stepper.voltage[:] = 20 << 6
+    for _ in range(2):  # the silent ones keep their voltage
+        step = stepper.step(np.ones(size, np.int64))
+        np.testing.assert_array_equal(step.spikes, np.tile(touched, 2))
+        np.testing.assert_array_equal(stepper.voltage, np.where(np.tile(touched, 2), 0, 20 << 6))
+        stepper.voltage[np.tile(touched, 2)] = 20 << 6
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,9 +10,27 @@ import numba.extending
 from llvmlite import ir
 from numba import types
 
-# No fastmath: integer-exact, and the only floating-point numbers are ranks of spikes.
+BLOCK = 64  # entries that are looked at together: as many as a word has bits
+
+# No fastmath: integer-exact, and the only floating-point numbers are keys of spikes and quotients
+# of whole numbers.
 jit = numba.njit(nogil=True)
 inline = numba.njit(nogil=True, inline="always")
+
+
+def apart(function: Callable[..., Any]) -> Any:
+    """`inline` for loops over arrays that share no memory.
+
+    The compiler need not check that then, which takes as long as a loop over 64 entries.
+    """
+    dispatcher: Any = numba.njit(nogil=True, forceinline=True)(function)
+
+    def customize(flags: Any) -> Any:
+        flags.noalias = True
+        return flags
+
+    dispatcher._compiler._customize_flags = customize
+    return dispatcher
 
 
 def intrinsic(define: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,9 +67,50 @@ def borrow(typing_context, value):
 
 @intrinsic
 def trailing_zeros(typing_context, word):
-    """Number of the lowest bit that is set, of a number that is not 0."""
+    """Number of the lowest bit that is set; of 0, as many as there are bits."""
 
     def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), generate
+
+
+def _marks(context, builder, array, operator, arguments, limit):
+    """One bit for each of the `BLOCK` entries from a place on, the lowest first: how it compares.
+
+    All at once, in the processor's vector registers.
+    """
+    data = context.make_array(array)(context, builder, arguments[0]).data
+    block = ir.VectorType(context.get_data_type(array.dtype), BLOCK)
+    place = builder.bitcast(builder.gep(data, [arguments[1]]), block.as_pointer())
+    entries = builder.load(place)
+    entries.align = 1
+    lanes = ir.Constant(block, ir.Undefined)
+    lanes = builder.insert_element(lanes, limit, ir.Constant(ir.IntType(32), 0))
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), BLOCK), None)
+    limits = builder.shuffle_vector(lanes, lanes, everywhere)
+    is_float = isinstance(block.element, (ir.FloatType, ir.DoubleType))
+    compare = builder.fcmp_unordered if is_float else builder.icmp_signed
+    flags = compare(operator, entries, limits)
+    return builder.bitcast(flags, ir.IntType(BLOCK))
+
+
+@intrinsic
+def not_zero(typing_context, array, first):
+    """Marks, in one word, of those of the `BLOCK` entries from ``first`` on that are not 0."""
+
+    def generate(context, builder, signature, arguments):
+        zero = ir.Constant(context.get_data_type(array.dtype), 0)
+        return _marks(context, builder, array, "!=", arguments, zero)
+
+    return types.uint64(array, first), generate
+
+
+@intrinsic
+def above(typing_context, array, first, limit):
+    """Marks of those that exceed a limit of their own, signed type."""
+
+    def generate(context, builder, signature, arguments):
+        return _marks(context, builder, array, ">", arguments, arguments[2])
+
+    return types.uint64(array, types.uint64, array.dtype), generate

@@ -42,7 +42,7 @@ def _deliver_delayed(net, s, c, source, times, time_step):
     delay = np.int64(net.delay[row[DELAYS] + source])
     start, now = row[START], delay == 0
     if not now:
-        start += (1 + (time_step + delay) % net.slots) * len(s.u)
+        start += (1 + (time_step + delay) % net.slots) * len(net.population)
     if row[KIND] == DENSE:
         dense.deliver(net.wiring, c, net.weight, s.current, start, source, times)
         if now:
@@ -57,7 +57,7 @@ def _deliver_delayed(net, s, c, source, times, time_step):
 def take_late(net, s, time_step):
     """What was on its way to this time step arrives; its slot serves a later one."""
     if net.slots > 0:
-        num_neurons = np.uint64(len(s.u))
+        num_neurons = np.uint64(len(net.population))
         slot = np.uint64(1 + time_step % net.slots) * num_neurons
         for n in range(num_neurons):
             s.current[n] = s.current[slot + n]
@@ -74,7 +74,11 @@ def deliver_input(net, s, index, times, low, high, time_step):
     for c in range(net.first[0], net.delayed[0]):
         start = wiring[c, START]
         if wiring[c, KIND] == DENSE:
-            dense.deliver_events(wiring, c, weight, current, start, index, times, low, high)
+            rest = low
+            if spikes == high - low:  # once each
+                rest += (high - low) // 4 * 4
+                dense.deliver_fours(wiring, c, weight, current, start, index, low, rest, 0)
+            dense.deliver_events(wiring, c, weight, current, start, index, times, rest, high)
             synops += wiring[c, SIZE] * spikes
         else:
             for i in range(low, high):
@@ -82,6 +86,9 @@ def deliver_input(net, s, index, times, low, high, time_step):
                     net, wiring[c], start, current, s.hit, s.hits, count, True,
                     np.int64(index[i]), times[i],
                 )  # fmt: skip
+    if low < high:
+        for c in range(net.first[0], net.first[1]):
+            s.swept[wiring[c, TARGET]] = 1
     for c in range(net.delayed[0], net.first[1]):
         for i in range(low, high):
             synops += times[i] * _deliver_delayed(
@@ -91,28 +98,50 @@ def deliver_input(net, s, index, times, low, high, time_step):
 
 
 @inline
-def deliver_spikes(net, s, neurons, low, high, time_step):
-    """Deliver one spike of each of the neurons low..high."""
-    wiring, weight, start = net.wiring, net.weight, net.start
-    first, delayed = net.first, net.delayed
-    population, current, swept, count = net.population, s.current, s.swept, s.count
-    synops = 0
-    for i in range(low, high):
-        p = population[neurons[i]]
-        source = np.int64(neurons[i]) - np.int64(start[p])
-        for c in range(first[p + 1], delayed[p + 1]):
-            if wiring[c, KIND] == DENSE:
-                dense.deliver(wiring, c, weight, current, wiring[c, START], source, 1)
-                swept[wiring[c, TARGET]] = 1
-                synops += wiring[c, SIZE]
-            else:
+def deliver_spikes(net, s, p, neurons, low, high, time_step):
+    """Deliver one spike of each of the neurons low..high, all of population p.
+
+    There have to be three more places in the list.
+    """
+    wiring, current = net.wiring, s.current
+    first_neuron, synops = np.int64(net.start[p]), 0
+    for k in range(3):  # so that there are fours; this one has no weights
+        neurons[np.uint64(high + k)] = net.start[p + 1]
+    for c in range(net.first[p + 1], net.delayed[p + 1]):
+        start = wiring[c, START]
+        if wiring[c, KIND] == DENSE:
+            dense.deliver_fours(
+                wiring, c, net.weight, current, start, neurons, low, high, first_neuron
+            )
+            s.swept[wiring[c, TARGET]] = 1
+            synops += wiring[c, SIZE] * (high - low)
+        else:
+            for i in range(low, high):
                 synops += _deliver_single(
-                    net, wiring[c], wiring[c, START], current, s.hit, s.hits, count, True, source,
-                    1,
+                    net, wiring[c], start, current, s.hit, s.hits, s.count, True,
+                    np.int64(neurons[i]) - first_neuron, 1,
                 )  # fmt: skip
-        for c in range(delayed[p + 1], first[p + 2]):
+    for c in range(net.delayed[p + 1], net.first[p + 2]):
+        for i in range(low, high):
+            source = np.int64(neurons[i]) - first_neuron
             synops += _deliver_delayed(net, s, c, source, 1, time_step)
     s.number[SYNOPS] += synops
+
+
+@inline
+def deliver_released(net, s, low, high, time_step):
+    """Deliver the released spikes low..high, population by population."""
+    start, ready, num_ready = net.start, s.ready, s.num_ready
+    for i in range(low, high):
+        n = s.released[i]
+        p = net.population[n]
+        ready[start[p] + np.uint32(3) * p + num_ready[p]] = n
+        num_ready[p] += np.uint32(1)
+    for p in range(len(num_ready)):
+        if num_ready[p] > 0:
+            begin = np.int64(start[p]) + 3 * p
+            deliver_spikes(net, s, p, ready, begin, begin + np.int64(num_ready[p]), time_step)
+            num_ready[p] = 0
 
 
 @inline

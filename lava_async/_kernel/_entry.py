@@ -34,7 +34,7 @@ on_disk = cached(digest(SOURCES))
 
 @on_disk
 def run_samples(
-    net, plan, s, e, words, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
+    net, plan, s, e, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
     released_at,
 ):  # fmt: skip
     """Run samples low..high of a batch; see `batch.run` for the arrays."""
@@ -47,9 +47,9 @@ def run_samples(
         s.u[:] = 0
         s.v[:] = 0
         s.current[:] = 0
-        find_events(e, borrow(words[b]), borrow(frames[b]), num_steps)
+        find_events(e, borrow(frames[b]), num_steps)
         for t in range(num_steps):
-            first, last = e.begin[t], e.begin[t + 1]
+            first, last = e.begin[t], e.stop[t]
             any_step(net, plan, s, e.index, e.times, first, last, sample_ids[b], t)
             numbers[0, b, t] = s.number[FORWARD_STEPS]
             numbers[1, b, t] = s.number[SYNOPS]

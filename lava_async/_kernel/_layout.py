@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lava_async._kernel._compiler import BLOCK
 from lava_async._semantics.graph import Graph
 
-WORD = 8  # bytes that are looked at together where most are 0
-WORDS = 8  # words of flags that are gathered in one
-ROW = 32  # rows of dense weights are filled up to a multiple, which needs no remainder loop
+LANES = 32  # spikes are ranked in multiples, which needs no remainder loop
+LINE = 64  # bytes that come from memory together
+ROW = BLOCK  # rows of dense weights are filled up to a multiple, which needs no remainder loop
 
 DENSE, ONE_TO_ONE, CONV, SPARSE = range(4)  # kinds of connections
 KIND, TARGET, START, SIZE, AT, DELAYS, OWN = range(7)  # columns of `Net.wiring`
 MOMENTUM, FIFO, NOISY_MOMENTUM, RANDOM = range(4)  # kinds of schedules
-FIRED, RELEASED, HITS, POOLED, ORDERED, HEAPED, LOST = range(7)  # of `State.count`
+FIRED, RELEASED, HITS, POOLED, ORDERED, HEAPED, RANKED, LOST = range(8)  # of `State.count`
 NEVER = np.int32((1 << 31) - 1)  # when a neuron fires that does not
 FORWARD_STEPS, SYNOPS, OVERFLOWS, FIRST_OUTPUT = range(4)  # of `State.number`
 
@@ -38,7 +39,8 @@ class Net(NamedTuple):
     i_keep: npt.NDArray[np.int32]  # (P,) 4096 - decay
     v_keep: npt.NDArray[np.int32]  # (P,)
     threshold: npt.NDArray[np.int32]  # (P,) membrane units
-    bias: npt.NDArray[np.int32]  # (N,) membrane units
+    forgets: npt.NDArray[np.bool_]  # (P,) everything at each boundary, and has no bias
+    bias: npt.NDArray[np.int32]  # (N + 64,) membrane units
     first: npt.NDArray[np.uint32]  # (P + 2,) first connection by source, the input's first
     delayed: npt.NDArray[np.uint32]  # (P + 1,) and the first of those with delays, the last ones
     wiring: npt.NDArray[np.int64]  # (C, columns) see below
@@ -68,55 +70,65 @@ class Plan(NamedTuple):
 class State(NamedTuple):
     """One sample's neurons, and the scratch space of a time step."""
 
-    u: npt.NDArray[np.int32]  # (N,)
-    v: npt.NDArray[np.int32]  # (N,)
-    # ((1 + slots) N + 32,) weighted sums in weight units: for now, and for time steps to come
+    u: npt.NDArray[np.int32]  # (N + 64,)
+    v: npt.NDArray[np.int32]  # (N + 64,)
+    # ((1 + slots) N + 64,) weighted sums in weight units: for now, and for time steps to come
     current: npt.NDArray[np.int32]
     hit: npt.NDArray[np.uint8]  # (N,) listed in `hits`
     hits: npt.NDArray[np.uint32]  # (N,) targets of single synapses
     swept: npt.NDArray[np.uint8]  # (P,) populations that a whole row of weights reached
-    fires: npt.NDArray[np.uint8]  # (largest population, filled up) marks who fires now
-    fire_words: npt.NDArray[np.uint64]  # the same memory, eight marks at a time
-    fired: npt.NDArray[np.uint32]  # (N,) neurons that fired in this time step, in order
+    touched: npt.NDArray[np.uint8]  # (64,) of a block of neurons
+    fired: npt.NDArray[np.uint32]  # (N + 3,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) how many forward steps had run then
     momentum: npt.NDArray[np.int32]  # (N,) their voltage then
     lost: npt.NDArray[np.uint32]  # (N,) neurons whose spike dropout took
     lost_at: npt.NDArray[np.int32]  # (N,)
     lost_momentum: npt.NDArray[np.int32]  # (N,)
-    released: npt.NDArray[np.uint32]  # (N,) neurons whose spikes were released, in order
+    released: npt.NDArray[np.uint32]  # (N + 1,) neurons whose spikes were released, in order
     released_at: npt.NDArray[np.int32]  # (N,) in which forward step
-    pool: npt.NDArray[np.int64]  # (N,) waiting spikes; see `spike`
+    ready: npt.NDArray[np.uint32]  # (N + 3 P,) those that are delivered now, by population
+    num_ready: npt.NDArray[np.uint32]  # (P,) how many of each
+    pool: npt.NDArray[np.int64]  # (N + 32,) waiting spikes; see `spike`
+    rank: npt.NDArray[np.int64]  # (N + 32,) of those in order; see `_rank_new`
+    ahead: npt.NDArray[np.int64]  # (N,) scratch space for it
     heap: npt.NDArray[np.int64]  # (N,) and more of them; see `_put_in_order`
     key: npt.NDArray[np.float64]  # (N,) drawn rank of each place in the pool
-    count: npt.NDArray[np.uint32]  # (7,) lengths of the lists above
+    count: npt.NDArray[np.uint32]  # (8,) lengths of the lists above
     number: npt.NDArray[np.int64]  # (4,) what the time step measured
+
+
+def zeros(length: int, dtype: type) -> npt.NDArray:
+    """From the beginning of a cache line on: vectors that lie in two take twice as long."""
+    memory = np.zeros(length * np.dtype(dtype).itemsize + LINE, np.uint8)
+    return memory[-memory.ctypes.data % LINE :][: memory.nbytes - LINE].view(dtype)
 
 
 def new_state(graph: Graph) -> State:
     """All zeros: a sample begins."""
     num_neurons = graph.num_neurons
-    gathered = WORD * WORDS
-    fires = np.zeros(-(-max(p.size for p in graph.populations) // gathered) * gathered, np.uint8)
     return State(
-        u=np.zeros(num_neurons, np.int32),
-        v=np.zeros(num_neurons, np.int32),
-        current=np.zeros((1 + graph.max_delay) * num_neurons + ROW, np.int32),
-        hit=np.zeros(num_neurons, np.uint8),
-        hits=np.zeros(num_neurons, np.uint32),
-        swept=np.zeros(len(graph.populations), np.uint8),
-        fires=fires,
-        fire_words=fires.view(np.uint64),
-        fired=np.zeros(num_neurons, np.uint32),
-        fired_at=np.zeros(num_neurons, np.int32),
-        momentum=np.zeros(num_neurons, np.int32),
-        lost=np.zeros(num_neurons, np.uint32),
-        lost_at=np.zeros(num_neurons, np.int32),
-        lost_momentum=np.zeros(num_neurons, np.int32),
-        released=np.zeros(num_neurons, np.uint32),
-        released_at=np.zeros(num_neurons, np.int32),
-        pool=np.zeros(num_neurons, np.int64),
-        heap=np.zeros(num_neurons, np.int64),
-        key=np.zeros(num_neurons, np.float64),
-        count=np.zeros(7, np.uint32),
-        number=np.zeros(4, np.int64),
+        u=zeros(num_neurons + BLOCK, np.int32),
+        v=zeros(num_neurons + BLOCK, np.int32),
+        current=zeros((1 + graph.max_delay) * num_neurons + BLOCK, np.int32),
+        hit=zeros(num_neurons, np.uint8),
+        hits=zeros(num_neurons, np.uint32),
+        swept=zeros(len(graph.populations), np.uint8),
+        touched=zeros(BLOCK, np.uint8),
+        fired=zeros(num_neurons + 3, np.uint32),
+        fired_at=zeros(num_neurons, np.int32),
+        momentum=zeros(num_neurons, np.int32),
+        lost=zeros(num_neurons, np.uint32),
+        lost_at=zeros(num_neurons, np.int32),
+        lost_momentum=zeros(num_neurons, np.int32),
+        released=zeros(num_neurons + 1, np.uint32),
+        released_at=zeros(num_neurons, np.int32),
+        ready=zeros(num_neurons + 3 * len(graph.populations), np.uint32),
+        num_ready=zeros(len(graph.populations), np.uint32),
+        pool=zeros(num_neurons + LANES, np.int64),
+        rank=zeros(num_neurons + LANES, np.int64),
+        ahead=zeros(num_neurons, np.int64),
+        heap=zeros(num_neurons, np.int64),
+        key=zeros(num_neurons, np.float64),
+        count=zeros(8, np.uint32),
+        number=zeros(4, np.int64),
     )

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from lava_async._kernel._compiler import BLOCK
 from lava_async._kernel._layout import FIFO, MOMENTUM, NOISY_MOMENTUM, RANDOM, Net, Plan
 from lava_async._kernel.connections import Arrays, lay_out
 from lava_async._semantics import dynamics as dyn
@@ -59,10 +64,12 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
         start=np.ascontiguousarray(graph.offsets, np.uint32),
         order=np.array(graph.order, np.uint32),
         population=np.repeat(np.arange(len(sizes), dtype=np.uint32), sizes),
-        i_keep=np.array([dyn.DECAY_ONE - p.i_decay for p in graph.populations], np.int32),
-        v_keep=np.array([dyn.DECAY_ONE - p.v_decay for p in graph.populations], np.int32),
-        threshold=np.array([p.threshold for p in graph.populations], np.int32) << dyn.STATE_SHIFT,
-        bias=(np.concatenate(bias) << dyn.STATE_SHIFT).astype(np.int32),
+        **lay_out_neurons(
+            [p.i_decay for p in graph.populations],
+            [p.v_decay for p in graph.populations],
+            [p.threshold for p in graph.populations],
+            bias,
+        ),
         first=np.array(first, np.uint32),
         delayed=np.array(delayed, np.uint32),
         wiring=wiring,
@@ -73,6 +80,27 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
         slots=slots,
         output=graph.output,
     )
+
+
+def lay_out_neurons(
+    i_decay: Sequence[int],
+    v_decay: Sequence[int],
+    threshold: Sequence[int],
+    bias: Sequence[npt.NDArray],
+) -> dict[str, Any]:
+    """Parameters of the populations as `Net` has them; biases one for each neuron."""
+    forgets = [
+        i == v == dyn.DECAY_ONE and not own.any()
+        for i, v, own in zip(i_decay, v_decay, bias, strict=True)
+    ]
+    whole = np.concatenate([*bias, np.zeros(BLOCK, np.int64)])
+    return {
+        "i_keep": (dyn.DECAY_ONE - np.asarray(i_decay)).astype(np.int32),
+        "v_keep": (dyn.DECAY_ONE - np.asarray(v_decay)).astype(np.int32),
+        "threshold": np.array(threshold, np.int32) << dyn.STATE_SHIFT,
+        "forgets": np.array(forgets),
+        "bias": whole.astype(np.int32) << dyn.STATE_SHIFT,
+    }
 
 
 def connection_order(graph: Graph, schedule: LayerSync | AsyncSchedule) -> list[int]:

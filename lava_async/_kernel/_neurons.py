@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, trailing_zeros
+from lava_async._kernel._compiler import BLOCK, above, apart, inline, not_zero, trailing_zeros
 from lava_async._kernel._draws import spike_lost
 from lava_async._kernel._layout import (
     FIFO,
@@ -20,8 +20,6 @@ from lava_async._kernel._layout import (
     LOST,
     OVERFLOWS,
     POOLED,
-    WORD,
-    WORDS,
 )
 from lava_async._kernel._pool import spike
 from lava_async._semantics import dynamics as dyn
@@ -30,8 +28,8 @@ _LIMIT = np.int32(dyn.STATE_LIMIT)
 _VOLTAGE_MAX = np.int32(dyn.STATE_LIMIT - 1)
 _VOLTAGE_MIN = np.int32(1 - dyn.STATE_LIMIT)
 _REFRACTORY = np.int32(-(1 << 31))  # stands for the voltage until the time step ends
+_ALL_MARKS = np.uint64((1 << BLOCK) - 1)
 _SUM_MAX = np.int32(1 << 24)  # weight units; in membrane units it overflows any state
-_GATHER = np.uint64(0x0102040810204080)  # times a word of eight flags: they end up in the top byte
 
 
 @inline
@@ -62,49 +60,50 @@ def _membrane_units(current):
 
 
 @inline
-def _begin_range(
-    start, stop, u, v, current, bias, i_keep, v_keep, threshold, fires, everyone
-):
-    """Boundary and first integration of a population's neurons; marks those that fire.
+def _inside(left):
+    """Marks of the first ``left`` neurons of a block."""
+    return _ALL_MARKS >> np.uint64(np.int32(BLOCK) - left)
 
-    Where not everyone is asked, only neurons that anything touches.
+
+@apart
+def _begin_block(
+    first, left, u, v, current, bias, i_keep, v_keep, touched, everyone
+):
+    """Boundary and first integration of ``left`` neurons; marks those that anything touches.
 
     Returns the overflows.
     """
     overflows = np.int32(0)
-    first = np.uint64(start)
-    for k in range(np.uint64(stop) - first):
+    for k in range(np.uint64(BLOCK)):
         n = first + k
+        inside = np.int32(k) < left
         i = _decay(u[n], i_keep)
         residual = np.int32(i + bias[n])
         volt = np.int32(_decay(v[n], v_keep) + residual)
         clipped = _clip_voltage(volt)
-        overflows = np.int32(overflows + (clipped != volt))
+        overflows = np.int32(overflows + ((clipped != volt) & inside))
         arriving, modulo = _membrane_units(current[n])
         wrapped = _wrap_current(np.int32(i + modulo))
-        overflows = np.int32(overflows + (wrapped != np.int32(i + arriving)))
+        overflows = np.int32(overflows + ((wrapped != np.int32(i + arriving)) & inside))
         volt = np.int32(clipped + arriving)
         clipped = _clip_voltage(volt)
-        overflows = np.int32(overflows + (clipped != volt))
-        u[n] = wrapped
-        v[n] = clipped
-        touched = everyone | (current[n] != 0) | (residual != 0)
-        fires[k] = touched & (clipped > threshold)
-        current[n] = 0
+        overflows = np.int32(overflows + ((clipped != volt) & inside))
+        touched[k] = everyone | (current[n] != 0) | (residual != 0)
+        u[n] = wrapped if inside else u[n]
+        v[n] = clipped if inside else v[n]
+        current[n] = 0 if inside else current[n]
     return overflows
 
 
-@inline
-def _integrate_range(start, stop, u, v, current, threshold, fires):
-    """Integrate the currents that wait for a population's neurons; marks those that fire.
-
-    Returns the overflows.
-    """
+@apart
+def _integrate_block(first, left, u, v, current):
+    """Integrate the currents that wait for ``left`` neurons. Returns the overflows."""
     overflows = np.int32(0)
-    first = np.uint64(start)
-    for k in range(np.uint64(stop) - first):
+    for k in range(np.uint64(BLOCK)):
         n = first + k
-        arriving, modulo = _membrane_units(current[n])
+        inside = np.int32(k) < left
+        received = current[n] if inside else np.int32(0)  # which leaves others as they are
+        arriving, modulo = _membrane_units(received)
         wrapped = _wrap_current(np.int32(u[n] + modulo))
         overflows = np.int32(overflows + (wrapped != np.int32(u[n] + arriving)))
         u[n] = wrapped
@@ -113,17 +112,8 @@ def _integrate_range(start, stop, u, v, current, threshold, fires):
         clipped = _clip_voltage(volt)
         overflows = np.int32(overflows + ((clipped != volt) & able))
         v[n] = clipped if able else _REFRACTORY
-        fires[k] = able & (current[n] != 0) & (clipped > threshold)
-        current[n] = 0
+        current[n] = 0 if inside else current[n]
     return overflows
-
-
-@inline
-def _forget_marks(size, fire_words):
-    """Clear the end of the marks: `_fire_marked` gathers more than the population's own."""
-    last = np.uint64(size - 1) // np.uint64(WORD * WORDS) * np.uint64(WORDS)
-    for w in range(np.uint64(WORDS)):
-        fire_words[last + w] = 0
 
 
 @inline
@@ -148,30 +138,37 @@ def _fire(n, momentum, is_output, plan, s, sample, time_step, forward_step):
 
 
 @inline
-def _fire_marked(start, stop, is_output, plan, s, sample, time_step, forward_step):
-    """Fire the marked neurons of a population, in their order."""
-    for first in range(np.uint64(0), np.uint64(stop - start), np.uint64(WORD * WORDS)):
-        marks = np.uint64(0)
-        for w in range(np.uint64(WORDS)):
-            word = s.fire_words[(first >> np.uint64(3)) + w]
-            # One bit of each byte, side by side.
-            marks |= ((word * _GATHER) >> np.uint64(56)) << (np.uint64(8) * w)
-        while marks != 0:
-            n = np.uint32(start + np.int64(first + trailing_zeros(marks)))
-            marks &= marks - np.uint64(1)
-            _fire(n, s.v[n], is_output, plan, s, sample, time_step, forward_step)
+def _fire_marked(first, marks, is_output, plan, s, sample, time_step, forward_step):
+    """Fire the marked neurons of a block, in their order."""
+    while marks != 0:
+        n = np.uint32(first + trailing_zeros(marks))
+        marks &= marks - np.uint64(1)
+        _fire(n, s.v[n], is_output, plan, s, sample, time_step, forward_step)
 
 
 @inline
 def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone):
     """Boundary, the current that waits, and who fires on them, of all or of the touched."""
-    start, stop = np.int64(net.start[p]), np.int64(net.start[p + 1])
-    _forget_marks(stop - start, s.fire_words)
-    s.number[OVERFLOWS] += _begin_range(
-        start, stop, s.u, s.v, s.current, net.bias, net.i_keep[p], net.v_keep[p],
-        net.threshold[p], s.fires, everyone,
-    )  # fmt: skip
-    _fire_marked(start, stop, p == net.output, plan, s, sample, time_step, forward_step)
+    u, v, current, touched = s.u, s.v, s.current, s.touched
+    stop = np.int64(net.start[p + 1])
+    for start in range(np.int64(net.start[p]), stop, BLOCK):
+        first, left = np.uint64(start), np.int32(min(stop - start, BLOCK))
+        s.number[OVERFLOWS] += _begin_block(
+            first, left, u, v, current, net.bias, net.i_keep[p], net.v_keep[p], touched, everyone
+        )
+        marks = not_zero(touched, np.uint64(0)) & above(v, first, net.threshold[p])
+        _fire_marked(
+            first, marks & _inside(left), p == net.output, plan, s, sample, time_step,
+            forward_step,
+        )  # fmt: skip
+
+
+@inline
+def forget_population(net, s, p):
+    """Boundary of a population that forgets everything and that no current has reached."""
+    for n in range(net.start[p], net.start[p + 1]):
+        s.u[n] = 0
+        s.v[n] = 0
 
 
 @inline
@@ -179,18 +176,19 @@ def evaluate_reached(net, plan, s, sample, time_step, forward_step):
     """Integrate and fire, wherever a current may have arrived."""
     u, v, current, count = s.u, s.v, s.current, s.count
     swept, hit, hits = s.swept, s.hit, s.hits
-    first, thresholds, population = net.start, net.threshold, net.population
+    thresholds, population = net.threshold, net.population
     for p in range(len(swept)):  # whole populations, their neurons in order
         if swept[p]:
             swept[p] = 0
-            start, stop = np.int64(first[p]), np.int64(first[p + 1])
-            _forget_marks(stop - start, s.fire_words)
-            s.number[OVERFLOWS] += _integrate_range(
-                start, stop, u, v, current, thresholds[p], s.fires
-            )
-            _fire_marked(
-                start, stop, p == net.output, plan, s, sample, time_step, forward_step
-            )
+            stop = np.int64(net.start[p + 1])
+            for start in range(np.int64(net.start[p]), stop, BLOCK):
+                first, left = np.uint64(start), np.int32(min(stop - start, BLOCK))
+                touched = not_zero(current, first) & _inside(left)
+                s.number[OVERFLOWS] += _integrate_block(first, left, u, v, current)
+                marks = touched & above(v, first, thresholds[p])
+                _fire_marked(
+                    first, marks, p == net.output, plan, s, sample, time_step, forward_step
+                )
     for j in range(count[HITS]):  # single neurons
         n = hits[j]
         hit[n] = 0

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, jit
+from lava_async._kernel._compiler import apart, inline, jit
 from lava_async._kernel._draws import SCHEDULE, philox4x32, uniform24, uniform53
-from lava_async._kernel._layout import FIFO, HEAPED, MOMENTUM, ORDERED, POOLED, RANDOM, RELEASED
+from lava_async._kernel._layout import (
+    FIFO,
+    HEAPED,
+    LANES,
+    MOMENTUM,
+    ORDERED,
+    POOLED,
+    RANDOM,
+    RANKED,
+    RELEASED,
+)
 
 _LAST_NEURON = (1 << 32) - 1
+_FEW = 128  # waiting spikes that are ranked all against all, see `_push_back` ...
+_LARGE_GROUP = 4  # ... where so many are taken at once
 _FRONT = 64  # waiting spikes that are kept in order; see `_put_in_order`
 
 
@@ -94,6 +106,48 @@ def _put_in_order(pool, heap, count):
     count[ORDERED] = count[POOLED] = ordered
 
 
+@apart
+def _push_back(pool, rank, spike, length, ordered, kept):
+    """Those behind this spike move one rank back. Returns how many ordered ones are ahead of it.
+
+    Only ``kept`` ones have a rank yet. Without a branch, because how two spikes compare is hard
+    to predict: that takes less time than to insert it into a sorted list.
+    """
+    ahead = ordered
+    for i in range(length):
+        behind = np.int64(pool[i] < spike)
+        rank[i] = (rank[i] if np.int64(i) < kept else 0) + behind
+        ahead -= behind if np.int64(i) < ordered else 0
+    return ahead
+
+
+@jit
+def _rank_new(pool, rank, ahead, count):
+    """Rank the spikes that have entered the pool since the last time, the first-ranked 0."""
+    ordered, pooled = np.int64(count[RANKED]), np.int64(count[POOLED])
+    length = np.uint64(pooled + LANES - 1) // np.uint64(LANES) * np.uint64(LANES)
+    kept = ordered
+    for i in range(np.uint64(ordered), np.uint64(pooled)):
+        ahead[i] = _push_back(pool, rank, pool[i], length, ordered, kept)
+        kept = pooled
+    for i in range(np.uint64(ordered), np.uint64(pooled)):
+        rank[i] += ahead[i]
+
+
+@jit
+def _take_ranked(pool, rank, count, released, size):
+    """Move the spikes with a rank below ``size``; the others close up."""
+    kept, taken = np.uint64(0), np.uint64(count[RELEASED])
+    for i in range(np.uint64(count[POOLED])):
+        spike, place = pool[i], rank[i]
+        released[taken] = _neuron(spike)  # or of a later one that is taken
+        taken += np.uint64(place < size)
+        pool[kept], rank[kept] = spike, place - size
+        kept += np.uint64(place >= size)
+    count[POOLED] = count[RANKED] = kept
+    count[ORDERED] = 0
+
+
 @jit
 def _ahead(key_a, spike_a, key_b, spike_b):
     """By key; of equal ones the lower index, which is the higher remainder of the spike."""
@@ -155,21 +209,29 @@ def take_group(net, plan, s, sample, time_step, forward_step):
     pool, count, released = s.pool, s.count, s.released
     waiting = np.int64(count[POOLED]) + np.int64(count[HEAPED])
     size = min(plan.group_size, waiting)
+    first = np.int64(count[RELEASED])
+    taken = 0
     if size < waiting:  # otherwise their order does not matter
-        if plan.kind == MOMENTUM or plan.kind == FIFO:  # ranked once, as they fired
-            _put_in_order(pool, s.heap, count)
-        else:
+        if plan.kind != MOMENTUM and plan.kind != FIFO:
             _rank(net, plan, s, sample, time_step, forward_step)
             _select_last(pool, s.key, waiting, size)
-    taken = min(size, np.int64(count[POOLED]))
-    rest = np.int64(count[POOLED]) - taken
-    count[POOLED] = rest
-    count[ORDERED] = min(np.int64(count[ORDERED]), rest)
-    first = np.int64(count[RELEASED])
-    count[RELEASED] = first + size
-    for i in range(taken):
-        released[first + i] = _neuron(pool[rest + i])
-    for i in range(taken, size):
-        released[first + i] = _neuron(_pop_heap(s.heap, count))
+        elif size >= _LARGE_GROUP and waiting <= _FEW and count[HEAPED] == 0:
+            _rank_new(pool, s.rank, s.ahead, count)
+            _take_ranked(pool, s.rank, count, released, size)
+            taken = size
+        else:
+            _put_in_order(pool, s.heap, count)
+            count[RANKED] = 0
+    if taken == 0:
+        taken = min(size, np.int64(count[POOLED]))
+        rest = np.int64(count[POOLED]) - taken
+        count[POOLED] = rest
+        count[ORDERED] = min(np.int64(count[ORDERED]), rest)
+        count[RANKED] = min(np.int64(count[RANKED]), rest)
+        for i in range(taken):
+            released[first + i] = _neuron(pool[rest + i])
+        for i in range(taken, size):
+            released[first + i] = _neuron(_pop_heap(s.heap, count))
     for i in range(first, first + size):
         s.released_at[i] = forward_step
+    count[RELEASED] = first + size

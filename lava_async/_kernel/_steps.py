@@ -7,6 +7,7 @@ import numpy as np
 from lava_async._kernel._compiler import inline, jit
 from lava_async._kernel._delivery import (
     deliver_input,
+    deliver_released,
     deliver_spikes,
     forget_reached,
     take_late,
@@ -19,9 +20,10 @@ from lava_async._kernel._layout import (
     LOST,
     ORDERED,
     POOLED,
+    RANKED,
     RELEASED,
 )
-from lava_async._kernel._neurons import begin_population, evaluate_reached
+from lava_async._kernel._neurons import begin_population, evaluate_reached, forget_population
 from lava_async._kernel._pool import take_group
 
 
@@ -40,7 +42,7 @@ def _end(s):
         s.v[s.fired[i]] = 0
     for i in range(s.count[LOST]):
         s.v[s.lost[i]] = 0
-    s.count[POOLED] = s.count[ORDERED] = s.count[HEAPED] = 0
+    s.count[POOLED] = s.count[ORDERED] = s.count[RANKED] = s.count[HEAPED] = 0
 
 
 @inline
@@ -49,9 +51,12 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
     _begin(s)
     take_late(net, s, time_step)
     deliver_input(net, s, index, times, low, high, time_step)
-    forget_reached(s)  # every neuron decays now anyway
     for p in range(len(net.threshold)):
-        begin_population(net, plan, s, p, sample, time_step, 0, False)
+        if net.forgets[p] and net.slots == 0 and not s.swept[p]:
+            forget_population(net, s, p)
+        else:
+            begin_population(net, plan, s, p, sample, time_step, 0, False)
+    forget_reached(s)  # they all were evaluated
     forward_step = 0
     while s.count[POOLED] + s.count[HEAPED] > 0:
         if plan.stop_after >= 0 and s.number[FIRST_OUTPUT] >= 0 and (
@@ -60,7 +65,7 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
             break
         first = s.count[RELEASED]
         take_group(net, plan, s, sample, time_step, forward_step)
-        deliver_spikes(net, s, s.released, first, s.count[RELEASED], time_step)
+        deliver_released(net, s, first, s.count[RELEASED], time_step)
         forward_step += 1
         evaluate_reached(net, plan, s, sample, time_step, forward_step)
     s.number[FORWARD_STEPS] = forward_step
@@ -80,7 +85,7 @@ def _layer_step(net, plan, s, index, times, low, high, sample, time_step):
         begin_population(net, plan, s, p, sample, time_step, forward_steps, True)
         spikes = np.int64(count[FIRED]) - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
-        deliver_spikes(net, s, fired, first_fired, np.int64(count[FIRED]), time_step)
+        deliver_spikes(net, s, p, fired, first_fired, np.int64(count[FIRED]), time_step)
     forget_reached(s)  # every population was evaluated once
     s.number[FORWARD_STEPS] = forward_steps
     _end(s)

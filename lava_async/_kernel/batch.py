@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._kernel._entry import run_samples
-from lava_async._kernel._events import check_entries, new_events, whole_words
+from lava_async._kernel._events import as_frames, check_entries, new_events
 from lava_async._kernel._layout import new_state
 from lava_async._kernel._lowering import compile_graph, compile_schedule
 from lava_async._kernel._threads import cores, in_threads, pieces
@@ -33,7 +33,7 @@ def run(
     """
     batch, num_steps = x.shape[0], x.shape[-1]
     check_entries(math.prod(graph.input_shape), num_steps)
-    frames = whole_words(x.reshape(batch, -1))
+    frames = as_frames(x.reshape(batch, -1))
     ids = np.arange(batch) if sample_ids is None else np.asarray(sample_ids, np.int64)
     net = compile_graph(graph, schedule)
     plan = compile_schedule(net, schedule, stop_after)
@@ -50,8 +50,8 @@ def run(
         # Made here, so that it is alive while the kernel borrows it.
         s, e = new_state(graph), new_events(frames.shape[1], num_steps)
         run_samples(
-            net, plan, s, e, frames.view(np.uint64), frames, ids, low, high, spikes, numbers,
-            trace, fired_at, released_at,
+            net, plan, s, e, frames, ids, low, high, spikes, numbers, trace, fired_at,
+            released_at,
         )  # fmt: skip
 
     threads = min(num_threads or cores(), batch)

@@ -69,16 +69,16 @@ class Stepper:
         for part in schedule.parts:
             net = nets[part.layered]
             self._parts.append((net, compile_schedule(net, part, stop_after)))
-        self._state = new_state(graph)
+        self._state, self._num_neurons = new_state(graph), graph.num_neurons
         self.reset()
 
     @property
     def current(self) -> npt.NDArray[np.int32]:
-        return self._state.u
+        return self._state.u[: self._num_neurons]
 
     @property
     def voltage(self) -> npt.NDArray[np.int32]:
-        return self._state.v
+        return self._state.v[: self._num_neurons]
 
     def reset(self, sample: int = 0) -> None:
         """Zero the state; a sample with this index begins."""
@@ -109,7 +109,7 @@ class Stepper:
         self, neurons: npt.NDArray[np.uint32], times: npt.NDArray[np.int32], count: int
     ) -> npt.NDArray[np.int32]:
         """When it happened to each neuron (N,), -1: it did not."""
-        result = np.full(len(self._state.u), -1, np.int32)
+        result = np.full(self._num_neurons, -1, np.int32)
         length = self._state.count[count]
         result[neurons[:length]] = times[:length]
         return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, jit
+from lava_async._kernel._compiler import apart, inline, jit
 from lava_async._kernel._layout import AT, DENSE, NEVER, OWN, ROW, SIZE, START
 from lava_async._kernel.connections.currents import by_current
 from lava_async._kernel.connections.layout import arrange, lay_out, restore, turn_round
@@ -22,8 +22,9 @@ def _(connection: Dense, source_shape, target_shape, arrays):
 @arrange.register
 def _(connection: Dense, weight):
     size, sources = weight.shape
-    arranged = np.zeros((sources, -(-size // ROW) * ROW), np.int16)
-    arranged[:, :size] = weight.T
+    # After the last source one more, without weights, for `deliver_fours`.
+    arranged = np.zeros((sources + 1, -(-size // ROW) * ROW), np.int16)
+    arranged[:-1, :size] = weight.T
     return arranged
 
 
@@ -66,6 +67,27 @@ def deliver_events(wiring, c, weight, current, start, index, times, low, high):
         i += 4
     for j in range(i, high):
         deliver(wiring, c, weight, current, start, index[j], times[j])
+
+
+@apart
+def _add_rows(weight, row0, row1, row2, row3, length, current, begin):
+    for o in range(length):
+        # Four weights fit 16 bits, in which twice as many go into a register.
+        pair0 = np.int16(weight[row0 + o] + weight[row1 + o])
+        pair1 = np.int16(weight[row2 + o] + weight[row3 + o])
+        current[begin + o] += np.int16(pair0 + pair1)
+
+
+@inline
+def deliver_fours(wiring, c, weight, current, start, neurons, low, high, first_neuron):
+    """Add a row of weights for each of the neurons low..high, a multiple of four, once each."""
+    begin, length = np.uint64(start), np.uint64(wiring[c, BLOCKS]) * np.uint64(ROW)
+    at = np.uint64(wiring[c, AT]) - np.uint64(first_neuron) * length
+    for i in range(np.uint64(low), np.uint64(high), np.uint64(4)):
+        row0, row1 = at + neurons[i] * length, at + neurons[i + np.uint64(1)] * length
+        row2 = at + neurons[i + np.uint64(2)] * length
+        row3 = at + neurons[i + np.uint64(3)] * length
+        _add_rows(weight, row0, row1, row2, row3, length, current, begin)
 
 
 @inline

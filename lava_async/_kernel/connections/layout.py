@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._kernel._layout import OWN, SPARSE
+from lava_async._kernel._layout import OWN, SPARSE, zeros
 from lava_async._semantics.connections import Connection, Shape
 
 FIRST, TARGETS = OWN, OWN + 1  # columns of a sparse connection
@@ -29,7 +29,8 @@ class Arrays:
         return begin
 
     def whole(self, name: str, dtype: type) -> npt.NDArray:
-        return np.concatenate([np.zeros(0, dtype), *self._parts.get(name, [])])
+        array = zeros(self._lengths.get(name, 0), dtype)
+        return np.concatenate([np.zeros(0, dtype), *self._parts.get(name, [])], out=array)
 
 
 @functools.singledispatch

@@ -11,9 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._kernel import _threads
-from lava_async._kernel._events import check_entries, new_events, whole_words
+from lava_async._kernel._events import as_frames, check_entries, new_events
 from lava_async._kernel._layout import AT, Net, new_state
-from lava_async._kernel._lowering import compile_graph, compile_schedule, connection_order
+from lava_async._kernel._lowering import (
+    compile_graph,
+    compile_schedule,
+    connection_order,
+    lay_out_neurons,
+)
 from lava_async._kernel.connections import arrange, restore, turn_round
 from lava_async._kernel.training import entry
 from lava_async._kernel.training.layout import (
@@ -149,7 +154,7 @@ class Trainer:
         net = self._with(weights, neurons)
         plan = compile_schedule(net, schedule, stop_after, dropout)
         check_entries(frames.shape[1] // num_steps, num_steps)
-        frames = whole_words(frames)
+        frames = as_frames(frames)
         batch, entries, num_neurons = len(frames), frames.shape[1], self.graph.num_neurons
         spikes = np.zeros((batch, neuron_range[1] - neuron_range[0], num_steps), np.int8)
         tape = _new_tape(
@@ -159,7 +164,7 @@ class Trainer:
         def work(low: int, high: int) -> int:
             s, e = new_state(self.graph), new_events(entries, num_steps)
             return entry.run_samples(
-                net, plan, s, e, frames.view(np.uint64), frames, ids, low, high,
+                net, plan, s, e, frames, ids, low, high,
                 float(dropout.input), neuron_range, spikes, taped, tape,
             )  # fmt: skip
 
@@ -181,13 +186,10 @@ class Trainer:
             np.zeros(size, np.int32) if own is None else np.broadcast_to(own, size)
             for own, size in zip(neurons.bias, sizes, strict=True)
         ]
-        return net._replace(
-            weight=weight,
-            i_keep=(dyn.DECAY_ONE - np.asarray(neurons.i_decay)).astype(np.int32),
-            v_keep=(dyn.DECAY_ONE - np.asarray(neurons.v_decay)).astype(np.int32),
-            threshold=np.array(neurons.threshold, np.int32) << dyn.STATE_SHIFT,
-            bias=np.concatenate(bias).astype(np.int32) << dyn.STATE_SHIFT,
+        parameters = lay_out_neurons(
+            neurons.i_decay, neurons.v_decay, neurons.threshold, bias
         )
+        return net._replace(weight=weight, **parameters)
 
 
 def _padded(connection: Conv, source_shape: Shape) -> int:

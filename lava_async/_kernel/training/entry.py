@@ -21,20 +21,18 @@ _MOST = 1 << 24  # input counts are below
 @jit
 def _drop(plan, probability, e, sample, num_steps):
     """Take out the input spikes that dropout loses."""
-    kept, low = np.uint32(0), e.begin[0]
     for t in range(num_steps):
-        high = e.begin[t + 1]
-        for i in range(low, high):
+        kept = e.begin[t]
+        for i in range(e.begin[t], e.stop[t]):
             e.index[kept], e.times[kept] = e.index[i], e.times[i]
             if not input_lost(plan, probability, e.index[i], sample, t):
                 kept += np.uint32(1)
-        low = high
-        e.begin[t + 1] = kept
+        e.stop[t] = kept
 
 
 @on_disk
 def run_samples(
-    net, plan, s, e, words, frames, sample_ids, low, high, input_dropout, outputs, spikes, taped,
+    net, plan, s, e, frames, sample_ids, low, high, input_dropout, outputs, spikes, taped,
     tape,
 ):  # fmt: skip
     """Run samples low..high of a batch; writes the spikes of neurons outputs[0]..outputs[1].
@@ -47,15 +45,15 @@ def run_samples(
     first_output, last_output = outputs
     # Each call has its own part of the lists, with room for all that its samples may need.
     next_event = low * np.int64(frames.shape[1])
-    next_sent = low * (np.int64(num_steps) * len(s.v) + 1)
+    next_sent = low * (np.int64(num_steps) * len(net.population) + 1)
     for b in range(low, high):
         s.u[:] = 0
         s.v[:] = 0
         s.current[:] = 0
         flat = borrow(frames[b])
-        find_events(e, borrow(words[b]), flat, num_steps)
-        for k in range(e.begin[num_steps]):
-            value = flat[e.found_entries[k]]
+        num_found = find_events(e, flat, num_steps)
+        for k in range(num_found):
+            value = flat[e.found[k]]
             if not (value > 0 and value < _MOST and value == np.floor(value)):
                 return b
         if input_dropout > 0:
@@ -64,7 +62,7 @@ def run_samples(
             next_event = record_events(e, tape, b, next_event, num_steps)
         for t in range(num_steps):
             any_step(
-                net, plan, s, e.index, e.times, e.begin[t], e.begin[t + 1], sample_ids[b], t
+                net, plan, s, e.index, e.times, e.begin[t], e.stop[t], sample_ids[b], t
             )
             for i in range(s.count[FIRED]):
                 n = s.fired[i]

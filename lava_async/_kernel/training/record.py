@@ -13,14 +13,15 @@ from lava_async._kernel.training.layout import IN_TIME, LOST, UNSENT
 @inline
 def record_events(e, tape, b, position, num_steps):
     """The input of sample ``b``, from there on in the list. Returns where the next may begin."""
-    count = np.uint64(e.begin[num_steps])
-    for t in range(num_steps + 1):
-        tape.event_begin[b, t] = position + np.int64(e.begin[t])
-    event, times, start = tape.event, tape.times, np.uint64(position)
-    for k in range(count):
-        event[start + k] = e.index[k]
-        times[start + k] = np.float32(e.times[k])
-    return position + np.int64(count)
+    event, times, place = tape.event, tape.times, np.uint64(position)
+    for t in range(num_steps):
+        tape.event_begin[b, t] = place
+        for k in range(np.uint64(e.begin[t]), np.uint64(e.stop[t])):
+            event[place] = e.index[k]
+            times[place] = np.float32(e.times[k])
+            place += np.uint64(1)
+    tape.event_begin[b, num_steps] = place
+    return np.int64(place)
 
 
 @inline
@@ -28,7 +29,7 @@ def record_step(net, s, layered, tape, b, t, position):
     """A time step of sample ``b``; spikes from there on. Returns where the next may begin."""
     voltage, fired_at = tape.voltage[b, t], tape.fired_at[b, t]
     released_at = tape.released_at[b, t]
-    for n in range(np.uint64(len(s.v))):
+    for n in range(np.uint64(len(net.population))):
         voltage[n] = s.v[n]
         fired_at[n] = NEVER
         released_at[n] = IN_TIME

@@ -1,7 +1,8 @@
 """Delivery: spikes become weighted sums at their targets.
 
-A released spike walks its own synapses only. Of the targets of single synapses a list is kept;
-of those of a whole row of weights, the population. What a delay holds back is added to a ring of
+A released spike walks its own synapses only. Of the targets of single synapses a list is kept,
+unless they are so many that it is quicker to ask all neurons there, as it is of whole rows of
+weights. What a delay holds back is added to a ring of
 currents, one slot for each time step to come, and reaches nobody yet.
 """
 
@@ -14,6 +15,7 @@ from lava_async._kernel._layout import (
     CONV,
     DELAYS,
     DENSE,
+    FAN_OUT,
     HITS,
     KIND,
     ONE_TO_ONE,
@@ -23,6 +25,8 @@ from lava_async._kernel._layout import (
     TARGET,
 )
 from lava_async._kernel.connections import conv, dense, one_to_one, sparse
+
+_SWEPT_AT_ONCE = 8  # neurons of a population are asked in the time that one of a list takes
 
 
 @jit
@@ -83,7 +87,7 @@ def deliver_input(net, s, index, times, low, high, time_step):
         else:
             for i in range(low, high):
                 synops += times[i] * _deliver_single(
-                    net, wiring[c], start, current, s.hit, s.hits, count, True,
+                    net, wiring[c], start, current, s.hit, s.hits, count, False,
                     np.int64(index[i]), times[i],
                 )  # fmt: skip
     if low < high:
@@ -116,9 +120,13 @@ def deliver_spikes(net, s, p, neurons, low, high, time_step):
             s.swept[wiring[c, TARGET]] = 1
             synops += wiring[c, SIZE] * (high - low)
         else:
+            reached = (high - low) * wiring[c, FAN_OUT]
+            sweeps = reached * _SWEPT_AT_ONCE > wiring[c, SIZE]
+            if sweeps:
+                s.swept[wiring[c, TARGET]] = 1
             for i in range(low, high):
                 synops += _deliver_single(
-                    net, wiring[c], start, current, s.hit, s.hits, s.count, True,
+                    net, wiring[c], start, current, s.hit, s.hits, s.count, not sweeps,
                     np.int64(neurons[i]) - first_neuron, 1,
                 )  # fmt: skip
     for c in range(net.delayed[p + 1], net.first[p + 2]):

@@ -14,12 +14,12 @@ import numpy.typing as npt
 from lava_async._kernel._compiler import BLOCK
 from lava_async._semantics.graph import Graph
 
-LANES = 32  # spikes are ranked in multiples, which needs no remainder loop
+LANES = 32  # spikes, and taps, are handled in multiples, which needs no remainder loop
 LINE = 64  # bytes that come from memory together
 ROW = BLOCK  # rows of dense weights are filled up to a multiple, which needs no remainder loop
 
 DENSE, ONE_TO_ONE, CONV, SPARSE = range(4)  # kinds of connections
-KIND, TARGET, START, SIZE, AT, DELAYS, OWN = range(7)  # columns of `Net.wiring`
+KIND, TARGET, START, SIZE, AT, DELAYS, FAN_OUT, OWN = range(8)  # columns of `Net.wiring`
 MOMENTUM, FIFO, NOISY_MOMENTUM, RANDOM = range(4)  # kinds of schedules
 FIRED, RELEASED, HITS, POOLED, ORDERED, HEAPED, RANKED, LOST = range(8)  # of `State.count`
 NEVER = np.int32((1 << 31) - 1)  # when a neuron fires that does not
@@ -30,7 +30,8 @@ class Net(NamedTuple):
     """A graph as flat arrays; P populations, N neurons, C connections.
 
     Columns of ``wiring``: kind, target population, its first neuron, its size, where the weights
-    and the delays are, and from `OWN` on what `lava_async._kernel.connections` has for the kind.
+    and the delays are, the mean fan-out, and from `OWN` on what `lava_async._kernel.connections`
+    has for the kind.
     """
 
     start: npt.NDArray[np.uint32]  # (P + 1,) first neuron of each population

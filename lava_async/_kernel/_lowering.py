@@ -47,13 +47,14 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
             shape, target = graph.source_shape(c), graph.populations[c.target].shape
             kind, at, own = lay_out(c, shape, target, arrays)
             row = [kind, c.target, int(graph.offsets[c.target]), sizes[c.target], at]
+            fan_out = round(float(c.fan_out(shape).mean()))
             delay = np.asarray(graph.layered_delay(c) if layered else c.delay)
             if delay.any():
                 slots = max(slots, int(delay.max()))
                 each = np.broadcast_to(delay, int(np.prod(shape)))
-                late.append([*row, arrays.add("delay", each, np.uint8), *own])
+                late.append([*row, arrays.add("delay", each, np.uint8), fan_out, *own])
             else:
-                rows.append([*row, -1, *own])
+                rows.append([*row, -1, fan_out, *own])
         delayed.append(len(rows))
         rows += late
         first.append(len(rows))

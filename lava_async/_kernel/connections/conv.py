@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, jit
-from lava_async._kernel._layout import AT, CONV, NEVER, OWN, SIZE, START
+from lava_async._kernel._compiler import apart, inline, jit
+from lava_async._kernel._layout import AT, CONV, LANES, NEVER, OWN, SIZE, START
 from lava_async._kernel.connections.currents import by_current
 from lava_async._kernel.connections.layout import arrange, lay_out, restore, turn_round
 from lava_async._kernel.connections.reach import reach
@@ -13,8 +13,8 @@ from lava_async._semantics.connections import Conv
 
 (
     HEIGHT, WIDTH, OUT_GROUP, OUT_HEIGHT, OUT_WIDTH, KERNEL_H, KERNEL_W, STRIDE_H, STRIDE_W,
-    PAD_H, PAD_W, DILATION_H, DILATION_W, IN_GROUP, GROUPS,
-) = range(OWN, OWN + 15)  # columns  # fmt: skip
+    PAD_H, PAD_W, DILATION_H, DILATION_W, IN_GROUP, GROUPS, RUNS,
+) = range(OWN, OWN + 16)  # columns  # fmt: skip
 
 
 @lay_out.register
@@ -24,7 +24,7 @@ def _(connection: Conv, source_shape, target_shape, arrays):
     out_channels, out_height, out_width = target_shape
     _, in_group, kernel_h, kernel_w = c.weight.shape
     own = [height, width, out_channels // c.groups, out_height, out_width, kernel_h, kernel_w]
-    own += [*c.stride, *c.padding, *c.dilation, in_group, c.groups]
+    own += [*c.stride, *c.padding, *c.dilation, in_group, c.groups, _runs(c)[0]]
     return CONV, arrays.add("weight", arrange(c, c.weight), np.int16), own
 
 
@@ -38,8 +38,19 @@ def _(connection: Conv, weight):
 
 @turn_round.register
 def _(connection: Conv, weight):
-    # Of each target the taps row by row, sources of a place side by side.
-    return np.ascontiguousarray(weight.transpose(0, 2, 3, 1))
+    # Of each target its runs of taps, sources of a place side by side, filled up with zeros.
+    _, length = _runs(connection)
+    taps = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1, length)
+    room = -(-length // LANES) * LANES
+    return np.pad(taps, ((0, 0), (0, 0), (0, room - length)))
+
+
+def _runs(connection: Conv) -> tuple[int, int]:
+    """How many runs of neighbours a row of taps is, and how long each is."""
+    _, in_group, _, kernel_w = connection.weight.shape
+    if connection.groups == 1 and connection.dilation[1] == 1:
+        return 1, kernel_w * in_group
+    return kernel_w, in_group
 
 
 @restore.register
@@ -115,10 +126,32 @@ def deliver(net, row, start, current, hit, hits, count, now, source, times):
     return synops
 
 
+@apart
+def _add_some(canvas, to, weight, tap, room, early, late, marks, fired_at):
+    """Taps of a target that fired, for sources that may have come too late."""
+    for first in range(np.uint64(0), room, np.uint64(LANES)):
+        for i in range(np.uint64(LANES)):
+            k = first + i
+            g = early if marks[to + k] < fired_at else late
+            canvas[to + k] += weight[tap + k] * g
+
+
+@apart
+def _add_fours(canvas, to, weight, tap0, tap1, tap2, tap3, room, g0, g1, g2, g3):
+    """Taps of four targets at one place, which share what they add to."""
+    for first in range(np.uint64(0), room, np.uint64(LANES)):
+        for i in range(np.uint64(LANES)):
+            k = first + i
+            canvas[to + k] += (
+                (g0 * weight[tap0 + k] + g1 * weight[tap1 + k])
+                + (g2 * weight[tap2 + k] + g3 * weight[tap3 + k])
+            )  # fmt: skip
+
+
 @inline
 def credit(
     row, weight, at, by_v, by_u, fired_at, first_source, num_sources, released_at, now, out,
-    listed, canvas, marks,
+    listed, gains, canvas, marks,
 ):  # fmt: skip
     """What all sources get back in one time step, see `dense.credit`.
 
@@ -129,8 +162,7 @@ def credit(
     channels, in_group, out_group = groups * row[IN_GROUP], row[IN_GROUP], row[OUT_GROUP]
     kernel_h, kernel_w, plane = row[KERNEL_H], row[KERNEL_W], row[OUT_HEIGHT] * row[OUT_WIDTH]
     line = (width + 2 * row[PAD_W]) * channels
-    room = np.uint64((height + 2 * row[PAD_H]) * line)
-    for i in range(room):
+    for i in range(np.uint64((height + 2 * row[PAD_H]) * line)):
         canvas[i] = 0
     start, size = np.uint64(row[START]), np.uint64(row[SIZE])
     anyone = False
@@ -144,67 +176,45 @@ def credit(
                 n = first_source + (c * height + y) * width
                 for x in range(width):
                     marks[place + x * channels] = released_at[n + x]
-    # Taps of a row are neighbours, as their weights are, unless something lies between.
-    joined = groups == 1 and row[DILATION_W] == 1
-    runs, length = (1, kernel_w * in_group) if joined else (kernel_w, in_group)
-    step = row[DILATION_W] * channels
-    row_of_taps = kernel_w * in_group
+    runs = row[RUNS]
+    room = np.uint64(-(-(kernel_w // runs * in_group) // LANES) * LANES)
+    step, taps = row[DILATION_W] * channels, kernel_h * runs * np.int64(room)
     for group in range(groups):
-        for top in range(row[OUT_HEIGHT]):
-            for left in range(row[OUT_WIDTH]):
-                corner = top * row[STRIDE_H] * line + left * row[STRIDE_W] * channels
-                corner += group * in_group
-                count = 0
-                for o in range(group * out_group, (group + 1) * out_group):
-                    n = row[START] + o * plane + top * row[OUT_WIDTH] + left
-                    late = by_u[n]
-                    early = np.float32(by_v[n] + late)
-                    if now and fired_at[n] != NEVER:
-                        k = fired_at[n]
-                        for ky in range(kernel_h):
-                            for kx in range(runs):
-                                to = np.uint64(corner + ky * row[DILATION_H] * line + kx * step)
-                                tap = np.uint64(
-                                    at + (o * kernel_h + ky) * row_of_taps + kx * length
-                                )
-                                for i in range(np.uint64(length)):
-                                    g = early if marks[to + i] < k else late
-                                    canvas[to + i] += weight[tap + i] * g
-                    elif early != 0:
-                        listed[count] = o
-                        count += 1
-                for first in range(0, count - count % 4, 4):
-                    o0, o1 = np.int64(listed[first]), np.int64(listed[first + 1])
-                    o2, o3 = np.int64(listed[first + 2]), np.int64(listed[first + 3])
-                    n = row[START] + top * row[OUT_WIDTH] + left
-                    g0 = by_v[n + o0 * plane] + by_u[n + o0 * plane]
-                    g1 = by_v[n + o1 * plane] + by_u[n + o1 * plane]
-                    g2 = by_v[n + o2 * plane] + by_u[n + o2 * plane]
-                    g3 = by_v[n + o3 * plane] + by_u[n + o3 * plane]
-                    taps = kernel_h * row_of_taps
+        for place in range(plane):
+            top, left = divmod(place, row[OUT_WIDTH])
+            corner = top * row[STRIDE_H] * line + left * row[STRIDE_W] * channels
+            corner += group * in_group
+            count = 0
+            for o in range(group * out_group, (group + 1) * out_group):
+                n = row[START] + o * plane + place
+                late, early = by_u[n], np.float32(by_v[n] + by_u[n])
+                if now and fired_at[n] != NEVER:
                     for ky in range(kernel_h):
                         for kx in range(runs):
                             to = np.uint64(corner + ky * row[DILATION_H] * line + kx * step)
-                            tap = at + ky * row_of_taps + kx * length
-                            tap0, tap1 = np.uint64(tap + o0 * taps), np.uint64(tap + o1 * taps)
-                            tap2, tap3 = np.uint64(tap + o2 * taps), np.uint64(tap + o3 * taps)
-                            for i in range(np.uint64(length)):
-                                canvas[to + i] += (
-                                    (g0 * weight[tap0 + i] + g1 * weight[tap1 + i])
-                                    + (g2 * weight[tap2 + i] + g3 * weight[tap3 + i])
-                                )  # fmt: skip
-                for i in range(count - count % 4, count):
-                    o = np.int64(listed[i])
-                    n = row[START] + o * plane + top * row[OUT_WIDTH] + left
-                    g = by_v[n] + by_u[n]
-                    for ky in range(kernel_h):
-                        for kx in range(runs):
-                            to = np.uint64(corner + ky * row[DILATION_H] * line + kx * step)
-                            tap = np.uint64(
-                                at + (o * kernel_h + ky) * row_of_taps + kx * length
+                            tap = np.uint64(at + o * taps + (ky * runs + kx) * np.int64(room))
+                            _add_some(
+                                canvas, to, weight, tap, room, early, late, marks, fired_at[n]
                             )
-                            for j in range(np.uint64(length)):
-                                canvas[to + j] += g * weight[tap + j]
+                elif early != 0:
+                    listed[count] = o
+                    gains[count] = early
+                    count += 1
+            while count % 4:
+                listed[count], gains[count] = 0, np.float32(0)
+                count += 1
+            for i in range(0, count, 4):
+                for ky in range(kernel_h):
+                    for kx in range(runs):
+                        to = np.uint64(corner + ky * row[DILATION_H] * line + kx * step)
+                        tap = at + (ky * runs + kx) * np.int64(room)
+                        _add_fours(
+                            canvas, to, weight, np.uint64(tap + listed[i] * taps),
+                            np.uint64(tap + listed[i + 1] * taps),
+                            np.uint64(tap + listed[i + 2] * taps),
+                            np.uint64(tap + listed[i + 3] * taps), room,
+                            gains[i], gains[i + 1], gains[i + 2], gains[i + 3],
+                        )  # fmt: skip
     for c in range(channels):
         for y in range(height):
             place = (y + row[PAD_H]) * line + row[PAD_W] * channels + c
@@ -241,9 +251,9 @@ def credit_one(net, row, source, by_v, by_u, fired_at, released_at, now):
 @jit
 def learn(row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at):
     """What the weights of a spike get, in the order in which the kernel has them."""
-    plane = row[OUT_HEIGHT] * row[OUT_WIDTH]
+    plane, out_group = np.uint64(row[OUT_HEIGHT] * row[OUT_WIDTH]), np.uint64(row[OUT_GROUP])
     channel, y, x, top, bottom, left, right = _reached(row, source)
-    first_target = row[START] + channel // row[IN_GROUP] * row[OUT_GROUP] * plane
+    first_target = row[START] + channel // row[IN_GROUP] * np.int64(out_group * plane)
     for i in range(top, bottom):
         ky = _tap(y - i * row[STRIDE_H], row[DILATION_H])
         if ky < 0:
@@ -255,7 +265,12 @@ def learn(row, source, times, by_v, by_u, fired_at, released_at, now, gradient, 
             n = np.uint64(first_target + i * row[OUT_WIDTH] + j)
             tap = ((channel * row[KERNEL_H] + ky) * row[KERNEL_W] + kx) * row[OUT_GROUP]
             tap = np.uint64(at + tap)
-            for o in range(np.uint64(row[OUT_GROUP])):
-                g = by_current(n, by_v, by_u, fired_at, released_at, now)
-                gradient[tap + o] += times * g
-                n += np.uint64(plane)
+            if now:
+                for o in range(out_group):
+                    g = by_v[n] if released_at < fired_at[n] else np.float32(0)
+                    gradient[tap + o] += g + by_u[n]
+                    n += plane
+            else:
+                for o in range(out_group):
+                    gradient[tap + o] += times * (by_v[n] + by_u[n])
+                    n += plane

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lava_async._kernel import _threads
 from lava_async._kernel._events import as_frames, check_entries, new_events
-from lava_async._kernel._layout import AT, Net, new_state
+from lava_async._kernel._layout import AT, LANES, Net, new_state
 from lava_async._kernel._lowering import (
     compile_graph,
     compile_schedule,
@@ -193,9 +193,9 @@ class Trainer:
 
 
 def _padded(connection: Conv, source_shape: Shape) -> int:
-    """Neurons of a convolution's source, padding included."""
+    """Neurons of a convolution's source, padding included, and what a run may add to behind."""
     channels, height, width = source_shape
-    return channels * math.prod(
+    return LANES + channels * math.prod(
         size + 2 * pad for size, pad in zip((height, width), connection.padding, strict=True)
     )
 
@@ -277,7 +277,8 @@ class Pass:
                 np.empty(num_neurons, np.float32),
                 np.empty(num_neurons, np.float32),
                 Scratch(
-                    np.empty(num_neurons, np.uint32),
+                    np.empty(num_neurons + 3, np.uint32),
+                    np.empty(num_neurons + 3, np.float32),
                     np.empty(self._trainer.canvas, np.float32),
                     np.empty(self._trainer.canvas, np.int32),
                 ),

@@ -87,7 +87,8 @@ def credit(
         elif row[KIND] == CONV:
             conv.credit(
                 row, way.weight, way.at[c], by_v[late], by_u[late], fired_at[late], first, sources,
-                released_at[t], now, out[t], scratch.listed, scratch.canvas, scratch.marks,
+                released_at[t], now, out[t], scratch.listed, scratch.gains, scratch.canvas,
+                scratch.marks,
             )  # fmt: skip
         else:
             for i in range(sources):

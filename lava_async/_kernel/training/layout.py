@@ -60,7 +60,8 @@ class Way(NamedTuple):
 class Scratch(NamedTuple):
     """Scratch space of the way back over connections."""
 
-    listed: npt.NDArray[np.uint32]  # (N,)
+    listed: npt.NDArray[np.uint32]  # (N + 3,)
+    gains: npt.NDArray[np.float32]  # (N + 3,)
     canvas: npt.NDArray[np.float32]  # the padded source of any convolution
     marks: npt.NDArray[np.int32]  # as large
 

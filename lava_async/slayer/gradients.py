@@ -25,7 +25,6 @@ from lava_async.slayer.rules import Carried, Rules
 from lava_async.slayer.taking_part import take_part
 from lava_async.slayer.wiring import Wiring
 
-
 _MAX_FORWARD_STEPS = 1000
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 import warnings
@@ -22,6 +21,7 @@ from lava_async._semantics.schedule import Momentum, Schedule, check_schedule, c
 from lava_async.errors import UnsupportedError, ValidationError
 from lava_async.slayer import hdf5
 from lava_async.slayer import surrogate as surrogates
+from lava_async.slayer.autocast import no_autocast
 from lava_async.slayer.devices import check_devices
 from lava_async.slayer.from_graph import PerPopulation, describe
 from lava_async.slayer.gradients import Settings, Unrolled, choose
@@ -348,7 +348,7 @@ class Network(torch.nn.Module):
         everyone = return_spikes or self.penalty is not None or bool(logged)
         pattern = wiring.pattern
         returned = next(self.parameters()).dtype  # SLAYER's neurons have some
-        with _exact(x.device):
+        with no_autocast(x.device):
             integers = Integers(
                 wiring, torch.float64 if returned == torch.float64 else torch.float32
             )
@@ -459,13 +459,6 @@ class Network(torch.nn.Module):
                     state_dict[f"{prefix}blocks.{key[len(prefix) :]}"] = state_dict.pop(key)
         state_dict.setdefault(f"{prefix}samples_seen", self.samples_seen)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _exact(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """No autocast, whose types do not hold the states."""
-    if torch.is_autocast_enabled() or torch.is_autocast_cpu_enabled():
-        return torch.autocast(device.type, enabled=False)
-    return contextlib.nullcontext()
 
 
 def _warn_of_shift(layers: list[Layer]) -> None:

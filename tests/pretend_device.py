@@ -2,7 +2,7 @@
 
 A tensor `There` says that it is on `DEVICE` and keeps its numbers in a plain tensor. Under
 `pretending` tensors move there and back; operations on tensors of both kinds fail, and so does
-``numpy()``, as on a GPU. "lazy" is a device type whose tensors autograd walks back in the calling
+``numpy()``, as on a GPU. Sparse tensors are everywhere at once. "lazy" is a device type whose tensors autograd walks back in the calling
 thread and that nothing else here uses.
 """
 
@@ -66,7 +66,9 @@ def _run(func, args, kwargs):
     there = [t for t in tensors if isinstance(t, There)]
     here = [t for t in tensors if not isinstance(t, There)]
     kind = func._overloadpacket
-    if there and kind not in _MOVES | _INDEXED and any(t.dim() for t in here):
+    if there and kind not in _MOVES | _INDEXED and any(
+        t.dim() and t.layout == torch.strided for t in here
+    ):
         raise RuntimeError(f"{func}: expected all tensors to be on the same device")
     device = kwargs.get("device")
     goes = bool(there) if device is None else torch.device(device).type == DEVICE.type
@@ -79,7 +81,7 @@ def _run(func, args, kwargs):
     found = func(*args, **kwargs)
 
     def wrap(x):
-        if isinstance(x, torch.Tensor):
+        if isinstance(x, torch.Tensor) and x.layout == torch.strided:
             return known.get(id(x)) if id(x) in known else There(x)
         return x
 

@@ -242,6 +242,6 @@ def test_the_pretended_device_refuses_what_a_real_one_does():
         for mixed in (lambda: a + b, lambda: torch.cat([a, b]), lambda: a @ b):
             with pytest.raises(RuntimeError, match="same device"):
                 mixed()
-        with pytest.raises(TypeError, match=r"Tensor\.cpu"):
+        with pytest.raises(RuntimeError, match="not supported"):
             a.numpy()
         assert torch.equal((a + 1).cpu(), b + 1) and float(a.sum()) == 3

@@ -141,7 +141,7 @@ def test_weights_of_several_sources_and_of_graphs_are_a_blocks():
     )  # fmt: skip
     net = async_slayer.Network.from_graph(graph, tau_grad=0.02)
     (message,) = messages(net, 12)
-    assert message.startswith("blocks[1] (Population): 40 of 224 weights")
+    assert message.startswith("blocks[0] (Population): 40 of 224 weights")
 
 
 # Gradients that are not finite

@@ -12,7 +12,7 @@ def refuse_transforms() -> None:
 
     A trace would keep the spikes of its own input for all others; transforms see no numbers.
     """
-    if torch.jit.is_tracing():
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]
         raise unsupported("torch.jit.trace or torch.onnx")
     if torch._C._functorch.maybe_current_level() is not None:  # type: ignore[attr-defined]
         raise unsupported("torch.func's grad, vmap, jvp, …")

@@ -2,8 +2,8 @@
 
 A tensor `There` says that it is on `DEVICE` and keeps its numbers in a plain tensor. Under
 `pretending` tensors move there and back; operations on tensors of both kinds fail, and so does
-``numpy()``, as on a GPU. Sparse tensors are everywhere at once. "lazy" is a device type whose tensors autograd walks back in the calling
-thread and that nothing else here uses.
+``numpy()``, as on a GPU. Sparse tensors are everywhere at once. "lazy" is a device type whose
+tensors autograd walks back in the calling thread and that nothing else here uses.
 """
 
 import contextlib

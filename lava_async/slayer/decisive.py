@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -61,15 +62,21 @@ class _Spikes(torch.autograd.Function):
     @staticmethod
     def forward(ctx, execution: Execution, x, *parameters):  # type: ignore[override]
         ctx.execution = execution
+        # PyTorch lets go of what is saved when the graph is spent: the execution goes with it.
+        saved = torch.empty(0)
+        ctx.save_for_backward(saved)
+        weakref.finalize(saved, execution.forget).atexit = False
         ctx.kinds = [(p.dtype, p.device) for p in (x, *parameters)]
         return torch.from_numpy(execution.spikes).to(torch.float32)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):  # type: ignore[override]
+        _ = ctx.saved_tensors  # which says so if the graph is spent
         by_frames, *wanted = ctx.needs_input_grad[1:]
         loss = grad.detach().to("cpu", torch.float32).contiguous().numpy()
-        found = ctx.execution.backward(loss, wanted, by_frames)
+        execution: Execution = ctx.execution
+        found = execution.backward(loss, wanted, by_frames)
         grads = [
             None if g is None else torch.from_numpy(g).to(device, dtype)
             for g, (dtype, device) in zip(found, ctx.kinds, strict=True)
@@ -98,8 +105,8 @@ class Execution:
     Attributes
     ----------
     spikes : (B, neurons, T) int8
-    active : list of bool
-        Which populations fired at all.
+    fired : (N,) bool
+        Which neurons fired at all.
     has_input : bool
 
     Raises
@@ -122,6 +129,7 @@ class Execution:
         self.taped = taped
         drawn = settings.schedule.draw(ids)
         self._parts: list[tuple[_Part, npt.NDArray[np.intp] | slice]] = []
+        self._walked = False
         for i, schedule in enumerate(settings.schedule.parts):
             here = np.flatnonzero(drawn == i)
             if len(here):
@@ -133,7 +141,7 @@ class Execution:
             self.spikes = np.empty((len(ids), *self.spikes.shape[1:]), np.int8)
             for part, where in self._parts:
                 self.spikes[where] = part.spikes
-        self.active = np.any([part.active for part, _ in self._parts], 0).tolist()
+        self.fired = np.logical_or.reduce([part.fired for part, _ in self._parts])
         self.has_input = any(part.has_input for part, _ in self._parts)
 
     def backward(
@@ -142,11 +150,14 @@ class Execution:
         """Gradients by frames, weights of each connection, and biases, where wanted."""
         edges = len(self.integers.by_edge)
         total: list[npt.NDArray | None] = [None] * (1 + len(wanted))
+        self._walked = True
         if by_frames:
             pattern = self.wiring.pattern
             total[0] = np.zeros((len(loss), int(np.prod(pattern.input_shape)), loss.shape[2]))
         for part, where in self._parts:
-            weights, bias, frames = part.backward(loss[where], wanted[:edges], by_frames)
+            weights, bias, frames = part.backward(
+                self, loss[where], wanted[:edges], by_frames
+            )
             biases = [
                 _shared(bias[self.wiring.pattern.slice(p)], own)
                 for p, own in enumerate(self.integers.biases)
@@ -160,6 +171,11 @@ class Execution:
                 total[0][where] = frames
         return total
 
+    def forget(self) -> None:
+        """Let go of the tape, if it has served: what is saved may also have moved elsewhere."""
+        if self._walked:
+            self._parts.clear()
+
 
 def _shared(gradient: npt.NDArray, bias: Tensor) -> npt.NDArray:
     """The gradient of a population's biases, which may be one for all."""
@@ -167,16 +183,21 @@ def _shared(gradient: npt.NDArray, bias: Tensor) -> npt.NDArray:
 
 
 class _Part(abc.ABC):
-    """Some samples under one schedule."""
+    """Some samples of an execution, under one schedule.
+
+    It holds no reference to the execution: what is under way goes when it is done with, not when
+    the garbage collector finds a circle.
+    """
 
     spikes: npt.NDArray[np.int8]
-    active: npt.NDArray[np.bool_]  # (P,) which populations fired
+    fired: npt.NDArray[np.bool_]  # (N,) which neurons did
     has_input: bool
 
     @abc.abstractmethod
     def backward(
-        self, loss: npt.NDArray[np.float32], wanted: Sequence[bool], by_frames: bool
-    ) -> tuple[Sequence[npt.NDArray | None], npt.NDArray, npt.NDArray | None]:
+        self, execution: Execution, loss: npt.NDArray[np.float32], wanted: Sequence[bool],
+        by_frames: bool,
+    ) -> tuple[Sequence[npt.NDArray | None], npt.NDArray, npt.NDArray | None]:  # fmt: skip
         """Gradients by the weights of each connection, by biases (N,), and by frames."""
 
 
@@ -187,7 +208,6 @@ class _Compiled(_Part):
         self, execution: Execution, schedule: LayerSync | AsyncSchedule, frames: npt.NDArray,
         ids: npt.NDArray[np.int64],
     ):  # fmt: skip
-        self._execution = execution
         settings, neurons = execution.settings, execution.neurons
         weights, parameters = execution.integers.arrays()
         self._ran = execution.wiring.trainer(isinstance(schedule, LayerSync)).run(
@@ -206,10 +226,10 @@ class _Compiled(_Part):
         if self._ran.bad is not None:
             raise NotCounts
         self.spikes = self._ran.spikes
-        self.active, self.has_input = self._ran.active, self._ran.has_input
+        self.fired, self.has_input = self._ran.fired, self._ran.has_input
 
-    def backward(self, loss, wanted, by_frames):
-        execution, ran = self._execution, self._ran
+    def backward(self, execution, loss, wanted, by_frames):
+        ran = self._ran
         surrogate = execution.integers.surrogate(execution.surrogate, ran.voltage)
         return ran.backward(
             np.ascontiguousarray(loss), surrogate, reset=execution.reset, wanted=wanted,
@@ -224,7 +244,6 @@ class _Defined(_Part):
         self, execution: Execution, schedule: LayerSync | AsyncSchedule, frames: npt.NDArray,
         ids: npt.NDArray[np.int64],
     ):  # fmt: skip
-        self._execution = execution
         self._layered = isinstance(schedule, LayerSync)
         self._graph = execution.integers.graph()
         dropout = execution.settings.dropout
@@ -239,12 +258,10 @@ class _Defined(_Part):
             ids, dropout=dataclasses.replace(dropout, input=0),
         )  # fmt: skip
         self.spikes = record.all_spikes[:, execution.neurons]
-        fired = record.all_spikes.any((0, 2))
-        self.active = np.logical_or.reduceat(fired, self._graph.offsets[:-1])
+        self.fired = record.all_spikes.any((0, 2))
         self.has_input = bool(frames.any())
 
-    def backward(self, loss, wanted, by_frames):
-        execution = self._execution
+    def backward(self, execution, loss, wanted, by_frames):
         whole = np.zeros((len(loss), self._graph.num_neurons, loss.shape[2]))
         whole[:, execution.neurons] = loss
         derivative = execution.integers.derivative(execution.surrogate, self._tape.voltage)

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lava_async._semantics.connections import Connection, Conv, Dense, OneToOne, Shape, Sparse
+from lava_async.slayer.autocast import no_autocast
 
 Pick = Callable[[Sequence[Tensor]], Tensor]
 
@@ -166,7 +167,7 @@ class _SparseProduct(torch.autograd.Function):
 def _sparse_product(
     weight: Tensor, ends: Tensor, shape: tuple[int, int], spikes: Tensor
 ) -> Tensor:
-    with torch.autocast(spikes.device.type, enabled=False):
+    with no_autocast(spikes.device):
         matrix = torch.sparse_coo_tensor(ends, weight, shape, dtype=spikes.dtype)
         return torch.sparse.mm(matrix, spikes.t()).t()
 

@@ -16,14 +16,16 @@ from lava_async._semantics.decisive import RESETS, Reset
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.schedule import Schedule
 from lava_async.errors import ValidationError
-from lava_async.slayer import decisive
+from lava_async.slayer import decisive, devices
 from lava_async.slayer import surrogate as surrogates
 from lava_async.slayer.forward import ForwardPass
 from lava_async.slayer.inputs import as_counts, check_counts, kept
 from lava_async.slayer.integers import Integers
-from lava_async.slayer.learning import take_part
 from lava_async.slayer.rules import Carried, Rules
+from lava_async.slayer.taking_part import take_part
 from lava_async.slayer.wiring import Wiring
+
+_MAX_FORWARD_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,12 @@ class Ran:
     ----------
     spikes : (B, neurons, T)
         Of all neurons, or of the output population; differentiable.
-    active : list of bool or None
-        Which populations fired at all; None if that is not known, or there was no input.
+    fired : (N,) bool or None
+        Which neurons fired at all; None if that is not known, or there was no input.
     """
 
     spikes: Tensor
-    active: list[bool] | None
+    fired: npt.NDArray[np.bool_] | None
 
 
 class Gradient(abc.ABC):
@@ -79,6 +81,13 @@ class Gradient(abc.ABC):
             ``x`` is not of whole numbers >= 0.
         """
 
+    @abc.abstractmethod
+    def remarks(self, settings: Settings, device: torch.device, learns: bool) -> list[str]:
+        """What a user should know of how this runs, and whether what was asked for has effect.
+
+        ``device`` is the tensors', ``learns`` whether there will be a way back.
+        """
+
 
 @dataclass(frozen=True)
 class Decisive(Gradient):
@@ -89,6 +98,8 @@ class Decisive(Gradient):
     surrogate: surrogates.Surrogate
 
     def run(self, wiring, integers, settings, x, ids, everyone):
+        if settings.dropout.refractory:
+            raise _belongs_to_unrolled("refractory_dropout", settings.dropout.refractory)
         flat = x.flatten(1, -2)
         try:
             execution = decisive.Execution(
@@ -98,8 +109,11 @@ class Decisive(Gradient):
         except decisive.NotCounts:
             check_counts(x)
             raise
-        active = execution.active if execution.taped and execution.has_input else None
-        return Ran(decisive.spikes(execution, flat, integers), active)
+        fired = execution.fired if execution.taped and execution.has_input else None
+        return Ran(decisive.spikes(execution, flat, integers), fired)
+
+    def remarks(self, settings, device, learns):
+        return devices.remark(device)
 
 
 def _requires_grad(x: Tensor, integers: Integers) -> bool:
@@ -113,6 +127,8 @@ class Unrolled(Gradient):
     name = "unrolled"
     rules: Rules
     max_forward_steps: int
+    asked: tuple[str, ...] = ()
+    """Arguments of `Network` that were given, and that `LayerSync` has no use for."""
 
     def run(self, wiring, integers, settings, x, ids, everyone):
         highest = check_counts(x)
@@ -129,8 +145,20 @@ class Unrolled(Gradient):
             wanted = take_part(
                 wanted, [w for own in integers.weights for w in own if w.requires_grad]
             )
-        active = [bool(float(own.detach().max())) for own in spikes]
-        return Ran(wanted, active if highest else None)
+        fired = torch.cat([own.detach().amax((0, 2)) for own in spikes]).cpu().numpy() > 0
+        return Ran(wanted, fired if highest else None)
+
+    def remarks(self, settings, device, learns):
+        asked = self.asked
+        if settings.dropout.refractory:
+            asked = ("refractory_dropout", *asked)
+        if not (learns and asked) or settings.schedule.asynchronous:
+            return []
+        return [
+            f'Network: {", ".join(asked)}: without effect under LayerSync, which with '
+            'gradient="unrolled" is SLAYER\'s own method. Leave out what has no effect, or train '
+            'with gradient="decisive", whose reset and surrogate hold under every schedule.'
+        ]
 
 
 def _under(
@@ -157,7 +185,7 @@ def choose(
     refractory_dropout: float,
     credit: Carried | None,
     detach_reset: bool,
-    max_forward_steps: int,
+    max_forward_steps: int | None,
 ) -> Gradient:
     """The gradient that the arguments of `Network` ask for.
 
@@ -169,7 +197,7 @@ def choose(
     function = surrogates.resolve(surrogate)
     if credit is not None and not isinstance(credit, Carried):
         raise ValidationError("Network", "credit", "a Carried", repr(credit))
-    if (
+    if max_forward_steps is not None and (
         isinstance(max_forward_steps, bool)
         or not isinstance(max_forward_steps, int)
         or not 1 <= max_forward_steps <= random.MAX_FORWARD_STEP
@@ -181,21 +209,38 @@ def choose(
     if gradient not in (Decisive.name, Unrolled.name):
         wanted = f"{Decisive.name!r} or {Unrolled.name!r}"
         raise ValidationError("Network", "gradient", wanted, repr(gradient))
-    if detach_reset and reset is None:
+    if detach_reset and reset not in (None, "detached"):
+        raise ValidationError("Network", "reset", '"detached", as detach_reset says', repr(reset))
+    if detach_reset:
         reset = "detached"
     if reset is not None and reset not in RESETS:
         raise ValidationError("Network", "reset", f"one of {', '.join(RESETS)}", repr(reset))
     if gradient == Decisive.name:
         others: list[tuple[str, Any]] = [
-            ("refractory_dropout", refractory_dropout), ("credit", credit)
+            ("refractory_dropout", refractory_dropout), ("credit", credit),
+            ("max_forward_steps", max_forward_steps),
         ]
         for what, value in others:
             if value:
-                wanted = 'none, or gradient="unrolled", to which it belongs'
-                raise ValidationError("Network", what, wanted, repr(value))
+                raise _belongs_to_unrolled(what, value)
         return Decisive(reset or "through", function)
     if reset == "through":
         wanted = '"detached" or "full", or gradient="decisive"'
         raise ValidationError("Network", "reset", wanted, repr(reset))
+    asked = {
+        "reset": reset is not None,
+        "surrogate": function is not surrogates.slayer,
+        "credit": credit is not None,
+        "max_forward_steps": max_forward_steps is not None,
+    }
     rules = Rules(Carried() if credit is None else credit, function, reset == "detached")
-    return Unrolled(rules, max_forward_steps)
+    return Unrolled(
+        rules,
+        _MAX_FORWARD_STEPS if max_forward_steps is None else max_forward_steps,
+        tuple(name for name, given in asked.items() if given),
+    )
+
+
+def _belongs_to_unrolled(what: str, value: Any) -> ValidationError:
+    wanted = 'none, or gradient="unrolled", to which it belongs'
+    return ValidationError("Network", what, wanted, repr(value))

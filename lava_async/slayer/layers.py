@@ -166,12 +166,12 @@ class SpikingLayer(Layer):
 
     def _check_finite(self, name: str, value: Any) -> None:
         """Raise `ValidationError` unless a neuron's number is one, and finite."""
-        got = value.tolist() if isinstance(value, Tensor) else value
         try:
             fits = math.isfinite(value)  # one value of any shape, as SLAYER has it
         except (TypeError, ValueError):
             fits = False
         if not fits:
+            got = value.tolist() if isinstance(value, Tensor) else value
             raise ValidationError(self.where, f"neuron {name}", "one finite number", got)
 
     @property

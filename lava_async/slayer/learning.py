@@ -1,106 +1,227 @@
-"""Blocks that cannot learn: gradients of zero in place of none, and warnings that name them."""
+"""Training that goes wrong: warnings that name the block and the remedy, each said once."""
 
 from __future__ import annotations
 
+import math
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-_PASSES = 3
-"""Training passes in a row: one batch without a spike may be chance."""
+from lava_async._semantics import dynamics as dyn
+from lava_async.slayer.integers import Integers
+from lava_async.slayer.wiring import Wiring
+
+_IN_A_ROW = 3
+"""Training passes: one batch without a spike may be chance."""
+_DEAD_PASSES, _DEAD_SAMPLES = 20, 1000
+"""In none of which a dead neuron fired: others fire for few samples only."""
+_DEAD_SHARE = 0.5
+_LIMITS_EVERY = 10  # training passes: weights move slowly, and looking at them all takes time
+_LIMITS_SHARE = 0.05
+_OURS = ("lava_async", "torch")  # whose lines a warning is not about
 
 
-class Silence:
-    """Watches the training passes of a network; warns once for each block and cause."""
+class Learning:
+    """Watches the training passes of a network."""
 
     def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()
         self._silent: Counter[str] = Counter()
         self._without: Counter[str] = Counter()
-        self._warned: set[str] = set()
+        self._passes = 0
+        self._fired = np.zeros(0, np.bool_)  # which neurons did, since as many as follow
+        self._fired_passes = self._fired_samples = 0
+
+    def once(self, remark: str) -> None:
+        """Warn, but not twice of the same."""
+        if ("", remark) not in self._said:
+            self._said.add(("", remark))
+            _warn(remark)
 
     def watch(
-        self, names: Sequence[str], active: Sequence[bool], weights: Sequence[Sequence[Tensor]]
+        self, wiring: Wiring, integers: Integers, fired: npt.NDArray[np.bool_], spikes: Tensor
     ) -> None:
         """See a training pass, whose input was not empty.
 
         Parameters
         ----------
-        names : sequence of str
-            Of the blocks with neurons, for messages.
-        active : sequence of bool
-            Which blocks fired at all.
-        weights : sequence of sequences of tensors
-            Of each block, as they ran.
+        wiring : Wiring
+        integers : Integers
+            As they ran.
+        fired : (N,) bool
+            Which neurons did at all.
+        spikes : (B, neurons, T)
+            What the gradient comes back through.
         """
-        silent = [name for name, fired in zip(names, active, strict=True) if not fired]
-        if due := self._count(self._silent, names, silent):
-            warnings.warn(
-                f"{', '.join(due)}: no spike in {_PASSES} training passes in a row; a silent block "
-                "passes nothing on and hardly learns: scale its weights up (weight_scale), or "
-                "lower its threshold.",
-                stacklevel=6,  # the caller of the network
-            )
-        if silent:
-            return  # which is why others get no gradient
-        for name, own in zip(names, weights, strict=True):
-            trained = [weight for weight in own if weight.requires_grad and weight.numel()]
-            watch = _Watch(self, name, len(trained))
-            for weight in trained:
-                weight.register_hook(watch)
+        names = [layer.where for layer in wiring.layers]
+        offsets = wiring.pattern.offsets
+        active = np.logical_or.reduceat(fired, offsets[:-1])
+        silent = [name for name, fires in zip(names, active, strict=True) if not fires]
+        self._warn_of(
+            "silent", self._often(self._silent, names, silent),
+            f"no spike in {_IN_A_ROW} training passes in a row; a silent block passes nothing on "
+            "and hardly learns: scale its weights up (weight_scale), or lower its threshold.",
+        )  # fmt: skip
+        self._see_dead(names, offsets, fired, len(spikes))
+        if self._passes % _LIMITS_EVERY == 0:
+            self._see_limits(names, wiring, integers)
+        self._passes += 1
+        # Behind a silent block none gets a gradient, of which that was said.
+        self._watch_gradients(names, integers.weights, spikes, vanishing=not silent)
 
-    def saw(self, name: str, gradient: bool) -> None:
-        """See whether a backward pass brought a block any gradient."""
-        if self._count(self._without, [name], [] if gradient else [name]):
-            warnings.warn(
-                f"{name}: the gradient of its weights was 0 in {_PASSES} training passes in a "
-                "row: widen the surrogate derivative (tau_grad) or scale it up (scale_grad), and "
-                "see whether the loss depends on the spikes.",
-                stacklevel=2,
-            )
+    def _see_dead(
+        self, names: Sequence[str], offsets: npt.NDArray[np.integer],
+        fired: npt.NDArray[np.bool_], samples: int,
+    ) -> None:  # fmt: skip
+        if self._fired.shape != fired.shape:
+            self._fired = np.zeros_like(fired)
+        self._fired |= fired
+        self._fired_passes += 1
+        self._fired_samples += samples
+        if self._fired_passes < _DEAD_PASSES or self._fired_samples < _DEAD_SAMPLES:
+            return
+        sizes = np.diff(offsets)
+        dead = sizes - np.add.reduceat(self._fired, offsets[:-1], dtype=np.int64)
+        for name, count, size in zip(names, dead.tolist(), sizes.tolist(), strict=True):
+            if _DEAD_SHARE * size <= count < size:  # all of them: silent
+                self._warn_of(
+                    "dead", [name],
+                    f"{count} of {size} neurons fired in none of {self._fired_passes} training "
+                    "passes: scale its weights up (weight_scale), lower its threshold, weaken a "
+                    "penalty on spikes, or do with fewer neurons.",
+                )  # fmt: skip
+        self._fired = np.zeros_like(fired)
+        self._fired_passes = self._fired_samples = 0
 
-    def _count(self, counts: Counter[str], names: Sequence[str], found: Sequence[str]) -> list[str]:
-        """Those that were found often enough in a row, for the first time."""
+    def _see_limits(self, names: Sequence[str], wiring: Wiring, integers: Integers) -> None:
+        reached, sizes = [0] * len(names), [0] * len(names)
+        for edge, weight in zip(wiring.edges, integers.by_edge, strict=True):
+            if not weight.requires_grad:
+                continue
+            now = weight.detach()
+            sizes[edge.target] += now.numel()
+            reached[edge.target] += int(
+                torch.count_nonzero((now <= dyn.WEIGHT_MIN) | (now >= dyn.WEIGHT_MAX))
+            )
+        for name, count, size in zip(names, reached, sizes, strict=True):
+            if count > _LIMITS_SHARE * size:
+                self._warn_of(
+                    "limits", [name],
+                    f"{count} of {size} weights are at the limits, {dyn.WEIGHT_MIN} and "
+                    f"{dyn.WEIGHT_MAX}, beyond which they get no gradient: scale weights "
+                    "(weight_scale) and threshold of the block down together, or let the weights "
+                    "decay.",
+                )  # fmt: skip
+
+    def _watch_gradients(
+        self, names: Sequence[str], weights: Sequence[Sequence[Tensor]], spikes: Tensor,
+        vanishing: bool,
+    ) -> None:  # fmt: skip
+        trained = {
+            name: found
+            for name, own in zip(names, weights, strict=True)
+            if (found := [w for w in own if w.requires_grad and w.numel()])
+        }
+        if not trained or spikes.grad_fn is None:
+            return
+        loss = _Loss(self, list(trained))
+        spikes.grad_fn.register_prehook(loss)
+        for name, own in trained.items():
+            block = _Block(self, loss, name, len(own), vanishing)
+            for weight in own:
+                weight.register_hook(block)
+
+    def saw_loss(self, names: Sequence[str]) -> None:
+        """See that a backward pass began with numbers that are none."""
+        self._warn_of(
+            "loss", names,
+            "gradients that are not finite (nan or inf), for the loss's own by the spikes is not; "
+            "an optimizer that takes them ruins the weights: see what the loss divides by or takes "
+            "a logarithm of, and skip such steps, as loss scaling does.",
+        )  # fmt: skip
+
+    def saw_block(self, name: str, finite: bool, vanished: bool, vanishing: bool) -> None:
+        """See the gradient that a backward pass brought a block, from a finite one of the loss.
+
+        ``vanishing`` is whether it says anything that there is none.
+        """
+        if not finite:
+            self._warn_of(
+                "finite", [name],
+                "the gradient of its weights is not finite (nan or inf); an optimizer that takes "
+                "it ruins them: scale the surrogate derivative down (scale_grad), or clip the "
+                "gradient of the loss by the spikes.",
+            )  # fmt: skip
+        if vanishing:
+            due = self._often(self._without, [name], [name] if vanished else [])
+            self._warn_of(
+                "vanished", due,
+                f"the gradient of its weights was 0 in {_IN_A_ROW} training passes in a row: widen "
+                "the surrogate derivative (tau_grad) or scale it up (scale_grad), and see whether "
+                "the loss depends on the spikes.",
+            )  # fmt: skip
+
+    def _often(self, counts: Counter[str], names: Sequence[str], found: Sequence[str]) -> list[str]:
+        """Those that were found often enough in a row."""
         for name in names:
             counts[name] = counts[name] + 1 if name in found else 0
-        due = [n for n in names if counts[n] >= _PASSES and n not in self._warned]
-        self._warned.update(due)
-        return due
+        return [name for name in names if counts[name] >= _IN_A_ROW]
+
+    def _warn_of(self, cause: str, names: Sequence[str], text: str) -> None:
+        """Warn of blocks, but not twice of one for the same cause."""
+        due = [name for name in names if (cause, name) not in self._said]
+        if due:
+            self._said.update((cause, name) for name in due)
+            _warn(f"{', '.join(due)}: {text}")
 
 
-class _Watch:
-    """Gradient hook of all weights of a block, for one pass."""
+def _warn(text: str) -> None:
+    """Warn at the line of the user's that called the network, or its gradient."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _OURS:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, stacklevel=level)
 
-    def __init__(self, silence: Silence, name: str, count: int):
-        self.silence, self.name, self.left = silence, name, count
-        self.gradient = False
+
+class _Loss:
+    """Hook of the gradient by the spikes, for one pass."""
+
+    def __init__(self, learning: Learning, names: Sequence[str]):
+        self.learning, self.names = learning, names
+        self.finite = True
+
+    def __call__(self, gradients: tuple[Tensor | None, ...]) -> None:
+        self.finite = all(g is None or _extremes(g)[0] for g in gradients)
+        if not self.finite:
+            self.learning.saw_loss(self.names)
+
+
+class _Block:
+    """Hook of the gradients by all weights of a block, for one pass."""
+
+    def __init__(self, learning: Learning, loss: _Loss, name: str, count: int, vanishing: bool):
+        self.learning, self.loss, self.name, self.left = learning, loss, name, count
+        self.vanishing = vanishing
+        self.finite = self.vanished = True
 
     def __call__(self, gradient: Tensor) -> None:
+        finite, vanished = _extremes(gradient)
         self.left -= 1
-        self.gradient = self.gradient or bool(gradient.abs().max())
-        if self.left == 0:
-            self.silence.saw(self.name, self.gradient)
+        self.finite = self.finite and finite
+        self.vanished = self.vanished and vanished
+        if self.left == 0 and self.loss.finite:
+            self.learning.saw_block(self.name, self.finite, self.vanished, self.vanishing)
 
 
-class _TakePart(torch.autograd.Function):
-    """A tensor, and others that take part in it: those get a gradient of 0, not None."""
-
-    @staticmethod
-    def forward(ctx, x, *others):  # type: ignore[override]
-        ctx.save_for_backward(*others)
-        return x.view_as(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):  # type: ignore[override]
-        return grad, *(torch.zeros_like(other) for other in ctx.saved_tensors)
-
-
-def take_part(x: Tensor, others: Sequence[Tensor]) -> Tensor:
-    """``x``, in whose gradient all others have a part, if only of 0: others wait for theirs."""
-    result: Any = _TakePart.apply(x, *others)
-    return result
+def _extremes(gradient: Tensor) -> tuple[bool, bool]:
+    """Whether all numbers are finite, and whether all are 0."""
+    extremes: Any = torch.aminmax(gradient.detach())
+    low, high = float(extremes.min), float(extremes.max)
+    return math.isfinite(low + high), low == high == 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +21,18 @@ from lava_async._semantics.schedule import Momentum, Schedule, check_schedule, c
 from lava_async.errors import UnsupportedError, ValidationError
 from lava_async.slayer import hdf5
 from lava_async.slayer import surrogate as surrogates
+from lava_async.slayer.autocast import no_autocast
+from lava_async.slayer.devices import check_devices
 from lava_async.slayer.from_graph import PerPopulation, describe
 from lava_async.slayer.gradients import Settings, Unrolled, choose
 from lava_async.slayer.inputs import check_ids, check_shape
 from lava_async.slayer.integers import Integers
 from lava_async.slayer.layers import Layer
-from lava_async.slayer.learning import Silence
+from lava_async.slayer.learning import Learning
 from lava_async.slayer.links import delayed
 from lava_async.slayer.rules import Carried
 from lava_async.slayer.structure import Structure
+from lava_async.slayer.transforms import refuse_transforms, unsupported
 from lava_async.slayer.weights import unchanged
 
 
@@ -94,8 +96,9 @@ class Network(torch.nn.Module):
         Which evaluations share the credit of a released spike.
     detach_reset : bool
         The same as ``reset="detached"``.
-    max_forward_steps : int
-        Cap on the forward steps of a time step, which refractory dropout leaves unbounded.
+    max_forward_steps : int, optional
+        Cap on the forward steps of a time step, which refractory dropout leaves unbounded; 1,000
+        by default.
     seed : int
         Key of the dropout draws, 0 <= seed < 2**64.
 
@@ -136,7 +139,7 @@ class Network(torch.nn.Module):
         input_dropout: float = 0.0,
         credit: Carried | None = None,
         detach_reset: bool = False,
-        max_forward_steps: int = 1000,
+        max_forward_steps: int | None = None,
         seed: int = 0,
     ):
         super().__init__()
@@ -155,7 +158,7 @@ class Network(torch.nn.Module):
         # Training samples are numbered on and on, also over checkpoints.
         self.register_buffer("samples_seen", torch.zeros((), dtype=torch.int64))
         self._evaluated = 0
-        self._silence = Silence()
+        self._learning = Learning()
         if input_shape is not None:
             self._structure.wire(checks.shape("Network: input_shape", input_shape))
         _warn_of_shift(self._layers)
@@ -335,6 +338,7 @@ class Network(torch.nn.Module):
         ForwardStepLimitError
             ``"unrolled"`` only: a time step did not come to rest within ``max_forward_steps``.
         """
+        refuse_transforms()
         check_shape(x, self.input_shape)
         wiring = self._structure.wire(tuple(x.shape[1:-1]))
         for layer in self._layers:
@@ -344,16 +348,21 @@ class Network(torch.nn.Module):
         everyone = return_spikes or self.penalty is not None or bool(logged)
         pattern = wiring.pattern
         returned = next(self.parameters()).dtype  # SLAYER's neurons have some
-        with _exact(x.device):
+        with no_autocast(x.device):
             integers = Integers(
                 wiring, torch.float64 if returned == torch.float64 else torch.float32
             )
+            check_devices(x, wiring, integers)
             dropout = self.dropout if self.training else Dropout()
-            settings = Settings(self.schedule, self.stop_after, dropout)
+            settings = Settings(
+                self.schedule, check_stop_after(self.schedule, self.stop_after), dropout
+            )
+            learns = self.training and torch.is_grad_enabled()
+            for remark in self._gradient.remarks(settings, x.device, learns):
+                self._learning.once(remark)
             ran = self._gradient.run(wiring, integers, settings, x, ids, everyone)
-            if self.training and torch.is_grad_enabled() and ran.active is not None:
-                names = [layer.where for layer in wiring.layers]
-                self._silence.watch(names, ran.active, integers.weights)
+            if learns and ran.fired is not None:
+                self._learning.watch(wiring, integers, ran.fired, ran.spikes)
             spikes = ran.spikes.to(x.device, returned)
             output = spikes[:, pattern.slice(pattern.output)] if everyone else spikes
             result: list[Any] = [
@@ -424,6 +433,9 @@ class Network(torch.nn.Module):
         chain = self._layers if wiring.is_chain else None
         hdf5.write(path, self.graph(), wiring.layers, chain)
 
+    def __prepare_scriptable__(self) -> NoReturn:
+        raise unsupported("torch.jit.script")
+
     # ------------------------------------------------------------ copies and checkpoints
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Network:
@@ -447,13 +459,6 @@ class Network(torch.nn.Module):
                     state_dict[f"{prefix}blocks.{key[len(prefix) :]}"] = state_dict.pop(key)
         state_dict.setdefault(f"{prefix}samples_seen", self.samples_seen)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _exact(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """No autocast, whose types do not hold the states."""
-    if torch.is_autocast_enabled() or torch.is_autocast_cpu_enabled():
-        return torch.autocast(device.type, enabled=False)
-    return contextlib.nullcontext()
 
 
 def _warn_of_shift(layers: list[Layer]) -> None:

@@ -223,8 +223,8 @@ class Pass:
         self._discards = discards
 
     @property
-    def active(self) -> npt.NDArray[np.bool_]:
-        """(P,) which populations fired at all, by the tape."""
+    def fired(self) -> npt.NDArray[np.bool_]:
+        """(N,) which neurons fired at all, by the tape."""
         return self._tape.active > 0
 
     @property
@@ -390,5 +390,5 @@ def _new_tape(
         event=np.empty(batch * entries, np.uint32),
         times=np.empty(batch * entries, np.float32),
         event_begin=np.empty((batch, num_steps + 1), np.int64),
-        active=np.zeros(num_populations, np.uint8),
+        active=np.zeros(num_neurons, np.uint8),
     )

@@ -28,7 +28,7 @@ class Tape(NamedTuple):
     event: npt.NDArray[np.uint32]  # input neurons, ascending
     times: npt.NDArray[np.float32]  # spikes of each
     event_begin: npt.NDArray[np.int64]  # (B, T + 1) of each time step among them
-    active: npt.NDArray[np.uint8]  # (P,) which populations fired at all
+    active: npt.NDArray[np.uint8]  # (N,) which neurons fired at all
 
 
 class Way(NamedTuple):

@@ -38,7 +38,7 @@ def record_step(net, s, layered, tape, b, t, position):
         voltage[n] = s.momentum[i]
         fired_at[n] = s.fired_at[i]
         released_at[n] = IN_TIME if layered else UNSENT
-        tape.active[net.population[n]] = 1
+        tape.active[n] = 1
     for i in range(s.count[LOST_SPIKES]):
         n = s.lost[i]
         voltage[n] = s.lost_momentum[i]

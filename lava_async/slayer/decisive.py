@@ -120,6 +120,7 @@ class Execution:
         self.surrogate = surrogate
         self.neurons = slice(0, pattern.num_neurons) if everyone else output
         self.taped = taped
+        self._ids = ids
         drawn = settings.schedule.draw(ids)
         self._parts: list[tuple[_Part, npt.NDArray[np.intp] | slice]] = []
         for i, schedule in enumerate(settings.schedule.parts):
@@ -158,6 +159,10 @@ class Execution:
                     total[1 + i] = g if before is None else before + g
             if total[0] is not None and frames is not None:
                 total[0][where] = frames
+        if total[0] is not None and self.settings.dropout.input:
+            index, time_step = np.indices(total[0].shape[1:])
+            ids = self._ids[:, None, None]
+            total[0][self.settings.dropout.input_lost(ids, time_step, index)] = 0
         return total
 
 

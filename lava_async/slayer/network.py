@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from lava_async._semantics import checks, random
 from lava_async._semantics.decisive import Reset
@@ -94,8 +94,9 @@ class Network(torch.nn.Module):
         Which evaluations share the credit of a released spike.
     detach_reset : bool
         The same as ``reset="detached"``.
-    max_forward_steps : int
-        Cap on the forward steps of a time step, which refractory dropout leaves unbounded.
+    max_forward_steps : int, optional
+        Cap on the forward steps of a time step, which refractory dropout leaves unbounded; 1000
+        by default.
     seed : int
         Key of the dropout draws, 0 <= seed < 2**64.
 
@@ -136,7 +137,7 @@ class Network(torch.nn.Module):
         input_dropout: float = 0.0,
         credit: Carried | None = None,
         detach_reset: bool = False,
-        max_forward_steps: int = 1000,
+        max_forward_steps: int | None = None,
         seed: int = 0,
     ):
         super().__init__()
@@ -147,6 +148,7 @@ class Network(torch.nn.Module):
             gradient, reset, surrogate, refractory_dropout, credit, detach_reset,
             max_forward_steps,
         )  # fmt: skip
+        self._stop_after = None
         self.schedule = Momentum() if schedule is None else schedule
         self.stop_after = stop_after
         if penalty is not None and not callable(penalty):
@@ -247,7 +249,9 @@ class Network(torch.nn.Module):
 
     @schedule.setter
     def schedule(self, schedule: Schedule) -> None:
-        self._schedule = check_schedule("Network", schedule)
+        checked = check_schedule("Network", schedule)
+        check_stop_after(checked, self._stop_after)
+        self._schedule = checked
 
     @property
     def stop_after(self) -> int | None:
@@ -311,7 +315,10 @@ class Network(torch.nn.Module):
         sample_ids : (N,) array of int, optional
             Each sample's own index, the key of its random draws. By default samples are
             numbered in the order in which they come: on and on in training (the count is
-            part of ``state_dict``), and from 0 in each evaluation that follows training.
+            part of ``state_dict``), and from 0 in each evaluation that follows training. Under
+            `torch.distributed` no two ranks share an index: of a batch of N on each of R ranks
+            sample i of rank r is number i R + r, as ``DistributedSampler`` deals them out, and
+            the count goes on by N R.
         return_spikes : bool
             Whether the spikes of all neurons are returned, too.
 
@@ -371,13 +378,14 @@ class Network(torch.nn.Module):
     def _ids(self, sample_ids: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64]:
         if sample_ids is not None:
             return check_ids(sample_ids, count)
+        rank, ranks = _rank()
         if self.training:
             first = int(self.samples_seen)
-            self.samples_seen += count
+            self.samples_seen += ranks * count
         else:
             first = self._evaluated
-            self._evaluated += count
-        return (first + np.arange(count)) % (random.MAX_INDEX + 1)
+            self._evaluated += ranks * count
+        return (first + rank + ranks * np.arange(count)) % (random.MAX_INDEX + 1)
 
     # ------------------------------------------------------------ the integers
 
@@ -454,6 +462,13 @@ def _exact(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     if torch.is_autocast_enabled() or torch.is_autocast_cpu_enabled():
         return torch.autocast(device.type, enabled=False)
     return contextlib.nullcontext()
+
+
+def _rank() -> tuple[int, int]:
+    """Of this process, and how many processes train together."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
 
 
 def _warn_of_shift(layers: list[Layer]) -> None:

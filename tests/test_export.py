@@ -74,7 +74,9 @@ def test_fields_are_slayers_own(tmp_path, build, shape):
 
 def test_training_goes_on_as_if_nothing_had_been_exported(tmp_path):
     def train(export):
-        net = sb.network(sb.dense_blocks(weight_norm=True), refractory_dropout=0.3)
+        net = sb.network(
+            sb.dense_blocks(weight_norm=True), refractory_dropout=0.3, gradient="unrolled"
+        )
         optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
         for step in range(4):
             (net(sb.spikes((4, 20, 5), step)).mean() - 0.5).square().backward()
@@ -147,6 +149,7 @@ def test_settings_that_a_file_lacks_are_given(tmp_path):
     net = async_slayer.Network.from_hdf5(
         tmp_path / "a.net", schedule=la.LayerSync(2), tau_grad=0.1, scale_grad=7, seed=3,
         refractory_dropout=0.5,
+        gradient="unrolled",
     )  # fmt: skip
     assert net.schedule == la.LayerSync(2) and net.dropout.refractory == 0.5
     neuron = net.blocks[0].neuron

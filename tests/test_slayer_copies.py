@@ -36,7 +36,9 @@ def with_input_blocks():
 
 def with_edges():
     blocks = sb.dense_blocks((20, 12)) + sb.dense_blocks((24, 12), seed=1)
-    return sb.network(blocks, sources={1: [0, (1, 2)]}, output=(0, 1), credit=_credit())
+    return sb.network(
+        blocks, sources={1: [0, (1, 2)]}, output=(0, 1), credit=_credit(), gradient="unrolled"
+    )
 
 
 def of_a_graph():

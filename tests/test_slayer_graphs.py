@@ -46,21 +46,25 @@ def test_forward_equals_the_reference(data, schedule):
 @given(
     data=st.data(), schedule=single_schedules(), drop_input=st.sampled_from([0.0, 0.3]),
     drop_spike=st.sampled_from([0.0, 0.25]), drop_refractory=st.sampled_from([0.0, 0.3]),
+    unrolled=st.booleans(),
 )  # fmt: skip
 def test_training_equals_the_reference_with_dropout(
-    data, schedule, drop_input, drop_spike, drop_refractory
+    data, schedule, drop_input, drop_spike, drop_refractory, unrolled
 ):
+    drop_refractory *= unrolled  # decisive knows none
+    most = {"max_forward_steps": 100} if unrolled else {}
     graph = data.draw(graphs(max_populations=3))
     x = data.draw(inputs(graph))
     dropout = Dropout(drop_input, drop_spike, drop_refractory, 7)
     net = from_graph(
         graph, schedule, input_dropout=drop_input, spike_dropout=drop_spike,
-        refractory_dropout=drop_refractory, max_forward_steps=100, seed=7,
+        refractory_dropout=drop_refractory, seed=7,
+        gradient="unrolled" if unrolled else "decisive", **most,
     )  # fmt: skip
     arguments = {"sample_ids": IDS[: len(x)]}
     try:
         want = reference.run(
-            graph, x, schedule, dropout=dropout, max_forward_steps=100, **arguments
+            graph, x, schedule, dropout=dropout, **most, **arguments
         )
     except la.errors.ForwardStepLimitError:  # strong recurrence that never rests
         with pytest.raises(la.errors.ForwardStepLimitError):
@@ -182,7 +186,7 @@ def test_feed_forward_graphs_run_slayers_neuron(recurrent, monkeypatch):
     connections = [dense(-1, 0, 2), dense(0, 1, np.arange(6) % 3), dense(-1, 1)]
     if recurrent:
         connections.append(dense(1, 0))
-    net = from_graph(la.Graph((5,), populations, connections), la.LayerSync())
+    net = from_graph(la.Graph((5,), populations, connections), la.LayerSync(), gradient="unrolled")
     called = []
     run = layered.by_time_step
 

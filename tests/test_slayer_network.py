@@ -60,14 +60,16 @@ def test_forward_equals_simulation(blocks, schedule, seed):
 @settings(max_examples=20, deadline=None)
 @given(
     networks(), SCHEDULES, st.integers(0, 99), st.sampled_from([0.0, 0.3]),
-    st.sampled_from([0.0, 0.25]), st.sampled_from([0.0, 0.6]),
+    st.sampled_from([0.0, 0.25]), st.sampled_from([0.0, 0.6]), st.booleans(),
 )  # fmt: skip
 def test_training_forward_equals_reference_with_dropout(
-    blocks, schedule, seed, drop_input, drop_spike, drop_refractory
+    blocks, schedule, seed, drop_input, drop_spike, drop_refractory, unrolled
 ):
+    drop_refractory *= unrolled  # decisive knows none
     net = sb.network(
         blocks, schedule, input_dropout=drop_input, spike_dropout=drop_spike,
         refractory_dropout=drop_refractory, seed=seed,
+        gradient="unrolled" if unrolled else "decisive",
     )  # fmt: skip
     x = sb.spikes((2, *input_shape(blocks), 4), seed)
     ids = np.array([7, 3])
@@ -96,7 +98,10 @@ def test_states_beyond_24_bits_wrap_and_clip_as_the_reference():
 
 @pytest.mark.parametrize("schedule", [la.Momentum(3), la.Random(2, 1), la.LayerSync(3)])
 def test_batch_composition_does_not_matter(schedule):
-    net = sb.network(sb.dense_blocks(), schedule, refractory_dropout=0.5, spike_dropout=0.1)
+    net = sb.network(
+        sb.dense_blocks(), schedule, refractory_dropout=0.5, spike_dropout=0.1,
+        gradient="unrolled",
+    )  # fmt: skip
     x, ids = sb.spikes((6, 20, 5)), np.array([9, 4, 4, 0, 8, 1])
     whole = net(x, sample_ids=ids)
     for part in ([3], [5, 0], [2, 1, 4]):
@@ -108,7 +113,7 @@ def test_layer_sync_is_slayers_own_forward_and_gradient(build):
     blocks = build()
     if build is sb.conv_blocks:
         blocks = blocks[1:]  # SLAYER's input block clips its input
-    net = sb.network(blocks, la.LayerSync())
+    net = sb.network(blocks, la.LayerSync(), gradient="unrolled")
     x = sb.spikes((3, *input_shape(blocks), 8))
     ours = net(x)
     ours.sum().backward()
@@ -151,12 +156,12 @@ def test_mask_keeps_synapses_at_zero():
 
 
 def test_default_ids_count_on_in_training_and_in_the_checkpoint():
-    net = sb.network(sb.dense_blocks(), refractory_dropout=0.7)
+    net = sb.network(sb.dense_blocks(), refractory_dropout=0.7, gradient="unrolled")
     x = sb.spikes((4, 20, 6))
     first, second = net(x), net(x)
     assert not torch.equal(first, second)
     assert torch.equal(second, net(x, sample_ids=np.arange(4, 8)))
-    other = sb.network(sb.dense_blocks(seed=3), refractory_dropout=0.7)
+    other = sb.network(sb.dense_blocks(seed=3), refractory_dropout=0.7, gradient="unrolled")
     other.load_state_dict(net.state_dict())
     assert torch.equal(other(x), net(x, sample_ids=np.arange(8, 12)))
 
@@ -177,7 +182,8 @@ def test_assistant_trains(schedule):
     """Two classes told apart by which half of the inputs is active."""
     neuron = {"threshold": 1.25, **sb.FORGETFUL, "tau_grad": 0.01, "scale_grad": 10}
     net = sb.network(
-        sb.dense_blocks((20, 16, 2), 5, neuron=neuron), schedule, refractory_dropout=0.3
+        sb.dense_blocks((20, 16, 2), 5, neuron=neuron), schedule, refractory_dropout=0.3,
+        gradient="unrolled",
     )
     labels = torch.arange(16) % 2
     x = sb.spikes((16, 20, 8), density=0.4, high=1)
@@ -201,7 +207,9 @@ def test_assistant_trains(schedule):
 
 def test_a_repeated_run_gives_the_same_bits():
     def train():
-        net = sb.network(sb.dense_blocks(), la.Random(2, 3), refractory_dropout=0.5)
+        net = sb.network(
+            sb.dense_blocks(), la.Random(2, 3), refractory_dropout=0.5, gradient="unrolled"
+        )
         optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
         losses = []
         for step in range(3):
@@ -237,7 +245,6 @@ def _dense(neuron=None, **settings):
         (lambda: _dense({"graded_spike": True}), "graded_spike: expected False"),
         (lambda: _dense({"persistent_state": True}), "persistent_state: expected False"),
         (lambda: _dense({"threshold": 0.0}), "threshold: expected a mantissa in"),
-        (lambda: _dense(count_log=True), "count_log: expected False"),
         (lambda: _dense(pre_hook_fx=None), "pre_hook_fx: expected a quantizer"),
         (lambda: _dense(pre_hook_fx=lambda w: w), "pre_hook_fx: expected a function"),
         (lambda: _dense(pre_hook_fx=lambda w, descale=False: w),
@@ -326,7 +333,7 @@ def test_sample_ids_are_checked(ids):
 
 
 def test_a_time_step_that_takes_too_long_is_an_error():
-    net = sb.network(sb.dense_blocks(), la.Momentum(1), max_forward_steps=2)
+    net = sb.network(sb.dense_blocks(), la.Momentum(1), max_forward_steps=2, gradient="unrolled")
     with pytest.raises(ForwardStepLimitError, match=r"sample 41, time step \d.*rest within 2"):
         net(sb.spikes((1, 20, 6), density=0.9), sample_ids=[41])
 

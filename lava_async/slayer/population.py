@@ -82,7 +82,11 @@ class Population(torch.nn.Module):
     synapses : torch.nn.ModuleList of Synapse
     bias : torch.nn.Parameter, optional
         (neurons,) in SLAYER's unit; added to the voltage at each time step.
+    count_log : bool
+        Whether the network returns how much it spiked, as of SLAYER's blocks.
     """
+
+    count_log = False
 
     def __init__(
         self,

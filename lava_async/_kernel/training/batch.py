@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,11 +16,19 @@ from lava_async._kernel._layout import AT, Net, new_state
 from lava_async._kernel._lowering import compile_graph, compile_schedule, connection_order
 from lava_async._kernel.connections import arrange, restore, turn_round
 from lava_async._kernel.training import entry
-from lava_async._kernel.training.layout import DETACHED, EXPONENTIAL, FULL, THROUGH, Tape, Way
+from lava_async._kernel.training.layout import (
+    DETACHED,
+    EXPONENTIAL,
+    FULL,
+    THROUGH,
+    Scratch,
+    Tape,
+    Way,
+)
 from lava_async._kernel.training.lowering import find_way
 from lava_async._kernel.training.synapses import AT as UNIT_AT
 from lava_async._semantics import dynamics as dyn
-from lava_async._semantics.connections import INPUT, Conv, OneToOne
+from lava_async._semantics.connections import INPUT, Conv, OneToOne, Shape
 from lava_async._semantics.decisive import Reset
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
@@ -93,7 +102,11 @@ class Trainer:
         self.graph = graph
         self.order = connection_order(graph, schedule)
         self.net = compile_graph(graph, schedule)
-        self.way = find_way(graph, layered, self.net, self.order)
+        self.way = find_way(graph, layered, self.order)
+        self.canvas = max(
+            (_padded(c, graph.source_shape(c)) for c in graph.connections if isinstance(c, Conv)),
+            default=0,
+        )
 
     def run(
         self,
@@ -177,6 +190,14 @@ class Trainer:
         )
 
 
+def _padded(connection: Conv, source_shape: Shape) -> int:
+    """Neurons of a convolution's source, padding included."""
+    channels, height, width = source_shape
+    return channels * math.prod(
+        size + 2 * pad for size, pad in zip((height, width), connection.padding, strict=True)
+    )
+
+
 class Pass:
     """A forward pass that has run.
 
@@ -253,7 +274,11 @@ class Pass:
                 np.empty((num_steps, num_neurons), np.float32),
                 np.empty(num_neurons, np.float32),
                 np.empty(num_neurons, np.float32),
-                np.empty(num_neurons, np.uint32),
+                Scratch(
+                    np.empty(num_neurons, np.uint32),
+                    np.empty(self._trainer.canvas, np.float32),
+                    np.empty(self._trainer.canvas, np.int32),
+                ),
                 np.zeros((num_steps, num_inputs), np.int32),
             )
             entry.credit_samples(

@@ -44,7 +44,8 @@ def credit_one(net, c, source, by_v, by_u, fired_at, released_at, now):
 
 @jit
 def credit(
-    net, way, c, first_step, last_step, which, by_v, by_u, fired_at, first, released_at, out, listed
+    net, way, c, first_step, last_step, which, by_v, by_u, fired_at, first, released_at, out,
+    scratch,
 ):  # fmt: skip
     """What all sources of a connection get back, of time steps first_step..last_step.
 
@@ -56,8 +57,7 @@ def credit(
     first : int
         Where the sources are in the two arrays that follow, of which ``out`` is added to.
     released_at, out : (T, N), or (T, inputs)
-    listed : (N,) uint32
-        Scratch space.
+    scratch : Scratch
     """
     row = net.wiring[c]
     steps, delay, at, source = len(by_v), way.late[c], row[DELAYS], way.source[c]
@@ -82,7 +82,12 @@ def credit(
         if row[KIND] == DENSE:
             dense.credit(
                 way.weight, way.at[c], row[START], row[SIZE], by_v[late], by_u[late],
-                fired_at[late], first, sources, released_at[t], now, out[t], listed,
+                fired_at[late], first, sources, released_at[t], now, out[t], scratch.listed,
+            )  # fmt: skip
+        elif row[KIND] == CONV:
+            conv.credit(
+                row, way.weight, way.at[c], by_v[late], by_u[late], fired_at[late], first, sources,
+                released_at[t], now, out[t], scratch.listed, scratch.canvas, scratch.marks,
             )  # fmt: skip
         else:
             for i in range(sources):
@@ -188,7 +193,7 @@ def _decide_together(net, way, low, high, t, x):
             if _is_tied(net, way, c, p):
                 credit(
                     net, way, c, t, t + 1, NOW, x.by_v, x.by_u, x.fired_at,
-                    start, x.released_at, x.back, x.listed,
+                    start, x.released_at, x.back, x.scratch,
                 )  # fmt: skip
         for n in range(start, stop):
             if x.fired_at[t, n] == NEVER:
@@ -242,7 +247,7 @@ def credit_sample(net, way, x):
                 if way.block_of[net.wiring[c, TARGET]] != b:
                     credit(
                         net, way, c, 0, num_steps, ALL, x.by_v, x.by_u, x.fired_at,
-                        start, x.released_at, x.by_spike, x.listed,
+                        start, x.released_at, x.by_spike, x.scratch,
                     )  # fmt: skip
         for t in range(num_steps - 1, -1, -1):
             for k in range(first, last):
@@ -255,7 +260,7 @@ def credit_sample(net, way, x):
                             tied = way.circular[k] and _is_tied(net, way, c, p)
                             credit(
                                 net, way, c, t, t + 1, LATER if tied else ALL, x.by_v, x.by_u,
-                                x.fired_at, start, x.released_at, x.by_spike, x.listed,
+                                x.fired_at, start, x.released_at, x.by_spike, x.scratch,
                             )  # fmt: skip
                 if way.circular[k]:
                     _decide_together(net, way, low, high, t, x)

@@ -88,7 +88,7 @@ def credit_samples(
     net, way, tape, loss = borrow(net), borrow(way), borrow(tape), borrow(loss)
     by_v, by_u, by_frames = borrow(by_v), borrow(by_u), borrow(by_frames)
     scratch, derivative = borrow(scratch), borrow(derivative)
-    sigma, by_spike, back, end_v, end_u, listed, before = scratch
+    sigma, by_spike, back, end_v, end_u, space, before = scratch
     for b in range(low, high):
         by_spike[:] = 0
         for i in range(loss.shape[1]):
@@ -99,14 +99,14 @@ def credit_samples(
         derivatives(net, way, tape.voltage[b], derivative, b, sigma)
         x = Sample(
             tape.voltage[b], tape.fired_at[b], tape.released_at[b], loss[b], loss_first, discards,
-            by_v[b], by_u[b], sigma, by_spike, back, end_v, end_u, listed,
+            by_v[b], by_u[b], sigma, by_spike, back, end_v, end_u, space,
         )  # fmt: skip
         credit_sample(net, way, x)
         if len(by_frames):
             for c in range(net.first[0], net.first[1]):
                 credit(
                     net, way, c, 0, by_frames.shape[1], ALL, x.by_v, x.by_u, x.fired_at, 0,
-                    before, by_frames[b], listed,
+                    before, by_frames[b], space,
                 )  # fmt: skip
 
 

@@ -57,6 +57,14 @@ class Way(NamedTuple):
     height: npt.NDArray[np.float32]  # (P,) of it, per membrane unit
 
 
+class Scratch(NamedTuple):
+    """Scratch space of the way back over connections."""
+
+    listed: npt.NDArray[np.uint32]  # (N,)
+    canvas: npt.NDArray[np.float32]  # the padded source of any convolution
+    marks: npt.NDArray[np.int32]  # as large
+
+
 class Sample(NamedTuple):
     """One sample on the way back: its rows of the tape and of the result, and scratch space.
 
@@ -76,4 +84,4 @@ class Sample(NamedTuple):
     back: npt.NDArray[np.float32]  # (T, N) what comes over a circle within a time step
     end_v: npt.NDArray[np.float32]  # (N,) by the state at the end of the time step
     end_u: npt.NDArray[np.float32]  # (N,)
-    listed: npt.NDArray[np.uint32]  # (N,)
+    scratch: Scratch

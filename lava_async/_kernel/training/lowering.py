@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lava_async._kernel._layout import Net
 from lava_async._kernel.training.layout import EXPONENTIAL, THROUGH, Way
 from lava_async._semantics.connections import INPUT
 from lava_async._semantics.graph import Graph, components
 
 
-def find_way(graph: Graph, layered: bool, net: Net, order: Sequence[int]) -> Way:
+def find_way(graph: Graph, layered: bool, order: Sequence[int]) -> Way:
     """Blocks and components in the order in which the gradient walks through them.
 
     ``order`` says which connection each row of the wiring is. What depends on weights, neurons

@@ -25,9 +25,6 @@ from lava_async.slayer.learning import take_part
 from lava_async.slayer.rules import Carried, Rules
 from lava_async.slayer.wiring import Wiring
 
-_FORWARD_STEPS = 1000
-"""Cap on those of a time step, if there is no other."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -160,7 +157,7 @@ def choose(
     refractory_dropout: float,
     credit: Carried | None,
     detach_reset: bool,
-    max_forward_steps: int | None,
+    max_forward_steps: int,
 ) -> Gradient:
     """The gradient that the arguments of `Network` ask for.
 
@@ -172,7 +169,7 @@ def choose(
     function = surrogates.resolve(surrogate)
     if credit is not None and not isinstance(credit, Carried):
         raise ValidationError("Network", "credit", "a Carried", repr(credit))
-    if max_forward_steps is not None and (
+    if (
         isinstance(max_forward_steps, bool)
         or not isinstance(max_forward_steps, int)
         or not 1 <= max_forward_steps <= random.MAX_FORWARD_STEP
@@ -184,19 +181,16 @@ def choose(
     if gradient not in (Decisive.name, Unrolled.name):
         wanted = f"{Decisive.name!r} or {Unrolled.name!r}"
         raise ValidationError("Network", "gradient", wanted, repr(gradient))
+    if detach_reset and reset is None:
+        reset = "detached"
     if reset is not None and reset not in RESETS:
         raise ValidationError("Network", "reset", f"one of {', '.join(RESETS)}", repr(reset))
-    if detach_reset:
-        if reset not in (None, "detached"):
-            raise ValidationError("Network", "detach_reset", f"False, or no reset={reset!r}", True)
-        reset = "detached"
     if gradient == Decisive.name:
         others: list[tuple[str, Any]] = [
-            ("refractory_dropout", refractory_dropout or None), ("credit", credit),
-            ("max_forward_steps", max_forward_steps),
-        ]  # fmt: skip
+            ("refractory_dropout", refractory_dropout), ("credit", credit)
+        ]
         for what, value in others:
-            if value is not None:
+            if value:
                 wanted = 'none, or gradient="unrolled", to which it belongs'
                 raise ValidationError("Network", what, wanted, repr(value))
         return Decisive(reset or "through", function)
@@ -204,4 +198,4 @@ def choose(
         wanted = '"detached" or "full", or gradient="decisive"'
         raise ValidationError("Network", "reset", wanted, repr(reset))
     rules = Rules(Carried() if credit is None else credit, function, reset == "detached")
-    return Unrolled(rules, max_forward_steps or _FORWARD_STEPS)
+    return Unrolled(rules, max_forward_steps)

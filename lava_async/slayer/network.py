@@ -94,9 +94,8 @@ class Network(torch.nn.Module):
         Which evaluations share the credit of a released spike.
     detach_reset : bool
         The same as ``reset="detached"``.
-    max_forward_steps : int, optional
-        Cap on the forward steps of a time step, which refractory dropout leaves unbounded; 1000
-        by default.
+    max_forward_steps : int
+        Cap on the forward steps of a time step, which refractory dropout leaves unbounded.
     seed : int
         Key of the dropout draws, 0 <= seed < 2**64.
 
@@ -137,7 +136,7 @@ class Network(torch.nn.Module):
         input_dropout: float = 0.0,
         credit: Carried | None = None,
         detach_reset: bool = False,
-        max_forward_steps: int | None = None,
+        max_forward_steps: int = 1000,
         seed: int = 0,
     ):
         super().__init__()
@@ -148,7 +147,6 @@ class Network(torch.nn.Module):
             gradient, reset, surrogate, refractory_dropout, credit, detach_reset,
             max_forward_steps,
         )  # fmt: skip
-        self._stop_after = None
         self.schedule = Momentum() if schedule is None else schedule
         self.stop_after = stop_after
         if penalty is not None and not callable(penalty):
@@ -249,9 +247,7 @@ class Network(torch.nn.Module):
 
     @schedule.setter
     def schedule(self, schedule: Schedule) -> None:
-        checked = check_schedule("Network", schedule)
-        check_stop_after(checked, self._stop_after)
-        self._schedule = checked
+        self._schedule = check_schedule("Network", schedule)
 
     @property
     def stop_after(self) -> int | None:
@@ -356,7 +352,9 @@ class Network(torch.nn.Module):
                 wiring, torch.float64 if returned == torch.float64 else torch.float32
             )
             dropout = self.dropout if self.training else Dropout()
-            settings = Settings(self.schedule, self.stop_after, dropout)
+            settings = Settings(
+                self.schedule, check_stop_after(self.schedule, self.stop_after), dropout
+            )
             ran = self._gradient.run(wiring, integers, settings, x, ids, everyone)
             if self.training and torch.is_grad_enabled() and ran.active is not None:
                 names = [layer.where for layer in wiring.layers]

@@ -77,7 +77,9 @@ def test_layered_chains_have_slayers_gradient(build, loss, seed):
 def test_layered_graphs_have_the_gradient_of_backpropagation_through_time(data):
     graph = data.draw(graphs(delays=data.draw(st.booleans())))
     x = data.draw(inputs(graph))
-    net = async_slayer.Network.from_graph(graph, schedule=la.LayerSync(), tau_grad=0.02).double()
+    net = async_slayer.Network.from_graph(
+        graph, schedule=la.LayerSync(), gradient="unrolled", tau_grad=0.02
+    ).double()
     by_spikes = np.random.default_rng(0).normal(size=(len(x), *graph.out_shape, x.shape[-1]))
 
     def refuse(*arguments):

@@ -5,8 +5,10 @@ import json
 import sys
 
 import numpy as np
+import torch
 
 import lava_async as la
+import slayer_blocks as sb
 from lava_async._kernel import training
 from training_passes import run
 
@@ -40,8 +42,31 @@ def graphs():
     return {"dense": dense, "conv": conv}
 
 
-def main():
+def digest_of(*arrays):
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def of_networks():
+    """Spikes, and gradients by weights that are quantised and no more."""
     digests = {}
+    for build, shape in ((sb.dense_blocks, (20,)), (sb.conv_blocks, (2, 7, 6))):
+        x = sb.spikes((16, *shape, 6)).to(torch.uint8)  # compiled once for all cases
+        for surrogate in ("slayer", "arctan", "fast_sigmoid"):
+            net = sb.network(build(), la.Momentum(4), surrogate=surrogate)
+            y, spikes = net(x, return_spikes=True)
+            by_spikes = np.random.default_rng(2).normal(size=spikes.shape).astype(np.float32)
+            spikes.backward(torch.from_numpy(by_spikes))
+            found = [p.grad for p in net.parameters() if p.requires_grad]
+            assert all(grad.any() for grad in found)
+            digests[f"{build.__name__}, {surrogate}"] = digest_of(y.detach(), *found)
+    return digests
+
+
+def main():
+    digests = of_networks()
     for name, graph in graphs().items():
         rng = np.random.default_rng(1)
         x = (rng.random((24, *graph.input_shape, 6)) < 0.3) * rng.integers(1, 3)
@@ -55,10 +80,9 @@ def main():
             ):  # fmt: skip
                 surrogate = training.Surrogate(kind, 3001.0, 1 / 3000, given=given / 3000)
                 found = done.backward(loss, surrogate, by_frames=True)
-                digest = hashlib.sha256(done.spikes.tobytes())
-                for part in (*found.weights, found.bias, found.frames):
-                    digest.update(np.ascontiguousarray(part).tobytes())
-                digests[f"{name}, {schedule!r}, surrogate {kind}"] = digest.hexdigest()
+                digests[f"{name}, {schedule!r}, surrogate {kind}"] = digest_of(
+                    done.spikes, *found.weights, found.bias, found.frames
+                )
     json.dump(digests, sys.stdout)
 
 

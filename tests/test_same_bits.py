@@ -21,7 +21,7 @@ def digests(folder, **environment):
         capture_output=True, text=True, timeout=580, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])  # Lava says something before
 
 
 @pytest.mark.timeout(600)  # it compiles everything anew
@@ -30,5 +30,5 @@ def test_a_plain_processor_gives_the_same_bits(tmp_path):
     here = digests(numba.config.CACHE_DIR)
     there = digests(tmp_path, NUMBA_CPU_NAME="generic", ATEN_CPU_CAPABILITY="default")
     assert here == there
-    assert len(set(here.values())) == len(here) == 24
+    assert len(set(here.values())) == len(here) == 30
     assert list(tmp_path.rglob("*.nbc"))  # compiled there, for that processor

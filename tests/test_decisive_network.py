@@ -407,6 +407,30 @@ def test_weights_that_change_before_going_back(schedule):
         assert torch.equal(got, want)
 
 
+def as_it_is(weight, descale=False):
+    """A quantizer of weights that are whole numbers."""
+    return weight if descale else weight / 64
+
+
+def test_quantizers_may_give_the_weights_themselves():
+    found = []
+    for change in (False, True):
+        net = dense_network()
+        with torch.no_grad():
+            for block in net.blocks:
+                block.synapse.pre_hook_fx = as_it_is
+                block.synapse.weight.mul_(64).round_().clamp_(-256, 254)
+        y = net(X, sample_ids=range(6))
+        if change:
+            with torch.no_grad():
+                for block in net.blocks:
+                    block.synapse.weight.zero_()
+        y.sum().backward()
+        found.append(grads(net))
+    for got, want in zip(*found, strict=True):
+        assert want.any() and torch.equal(got, want)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_it_takes_as_many_threads_as_torch(threads, monkeypatch):
     seen, run = [], training.Trainer.run

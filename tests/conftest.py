@@ -12,7 +12,8 @@ import lava_async as la
 def pytest_configure(config):
     if hasattr(config, "workerinput"):  # in a worker: the cache is there by now
         return
-    from lava_async._kernel import Stepper
+    from lava_async._kernel import Stepper, training
+    from training_passes import run
 
     graph = la.Graph(
         (1,), (la.Population("p", (1,), 0, 0, 1),), (la.Dense(la.INPUT, 0, np.ones((1, 1))),)
@@ -20,6 +21,9 @@ def pytest_configure(config):
     for top in (1, 1000):  # events as bytes and as 32-bit numbers
         la.simulate(graph, np.full((1, 1, 1), top))
     Stepper(graph, la.Momentum()).step(np.ones(1, np.int64))
+    for dtype in (np.uint8, np.int32, np.float32):
+        done = run(graph, np.ones((1, 1, 1)), la.Momentum(), dtype=dtype)
+    done.backward(np.ones((1, 1, 1), np.float32), training.Surrogate())
 
 
 @pytest.fixture(scope="session")

@@ -11,40 +11,10 @@ import lava_async as la
 import slayer_blocks as sb
 from decisive_helpers import assert_close, by_output, gradients
 from lava_async import slayer as async_slayer
-from lava_async.slayer import forward, surrogate
+from lava_async.slayer import forward
 from lava_async.slayer.neurons import Inexact
+from network_gradients import by_parameter, derivative_of
 from random_networks import graphs, inputs
-
-
-def derivative_of(net):
-    """SLAYER's surrogate, with each block's own parameters, per membrane unit."""
-
-    def derivative(graph, voltage):
-        parts = []
-        for p, layer in enumerate(net._structure.wired("test").layers):
-            model, here = layer.block.neuron, graph.slice(p)
-            unit = model.s_scale
-            distance = torch.from_numpy(voltage[..., here] / unit - model.v_th_mant / 64)
-            numbers = (torch.tensor(n, dtype=torch.float64)
-                       for n in (model.tau_rho, model.scale_rho))
-            parts.append(surrogate.slayer(distance, *numbers).numpy() / unit)
-        return np.concatenate(parts, -1)
-
-    return derivative
-
-
-def by_parameter(net, found):
-    """Gradients of a network's parameters, of those by its integers."""
-    wiring = net._structure.wired("test")
-    total = 0
-    weights = [layer.weights() for layer in wiring.layers]
-    for edge, by_weight in zip(wiring.edges, found.weights, strict=True):
-        total = total + (edge.pick(weights[edge.target]) * torch.from_numpy(by_weight)).sum()
-    for p, layer in enumerate(wiring.layers):
-        if (bias := layer.bias()) is not None:
-            total = total + (bias * torch.from_numpy(found.bias[wiring.pattern.slice(p)])).sum()
-    parameters = [p for p in net.parameters() if p.requires_grad]
-    return torch.autograd.grad(total, parameters)
 
 
 def by_mean_square(output, target):
@@ -107,7 +77,9 @@ def test_layered_chains_have_slayers_gradient(build, loss, seed):
 def test_layered_graphs_have_the_gradient_of_backpropagation_through_time(data):
     graph = data.draw(graphs(delays=data.draw(st.booleans())))
     x = data.draw(inputs(graph))
-    net = async_slayer.Network.from_graph(graph, schedule=la.LayerSync(), tau_grad=0.02).double()
+    net = async_slayer.Network.from_graph(
+        graph, schedule=la.LayerSync(), gradient="unrolled", tau_grad=0.02
+    ).double()
     by_spikes = np.random.default_rng(0).normal(size=(len(x), *graph.out_shape, x.shape[-1]))
 
     def refuse(*arguments):

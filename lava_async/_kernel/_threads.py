@@ -34,7 +34,7 @@ def cut(count: int, parts: int) -> list[tuple[int, int]]:
 
 def in_threads(work: Callable[..., Any], calls: Sequence[tuple[Any, ...]], threads: int) -> list:
     """What each call of ``work`` returns, in their order."""
-    if threads == 1 or len(calls) == 1:
+    if threads == 1 or len(calls) <= 1:
         return [work(*arguments) for arguments in calls]
     with ThreadPoolExecutor(min(threads, len(calls))) as pool:
         return list(pool.map(lambda arguments: work(*arguments), calls))

@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +26,8 @@ from lava_async._semantics.schedule import AsyncSchedule, LayerSync
 from lava_async.slayer import surrogate as surrogates
 from lava_async.slayer.inputs import MOST_COUNT
 from lava_async.slayer.integers import Integers
+from lava_async.slayer.settings import Settings
 from lava_async.slayer.wiring import Wiring
-
-if TYPE_CHECKING:
-    from lava_async.slayer.gradients import Settings
 
 
 class NotCounts(Exception):
@@ -91,7 +89,7 @@ class Execution:
     ----------
     wiring : Wiring
     integers : Integers
-    settings : gradients.Settings
+    settings : Settings
     reset : "through", "detached" or "full"
     surrogate : Surrogate
     frames : (B, inputs, T) array
@@ -127,6 +125,7 @@ class Execution:
         self.surrogate = surrogate
         self.neurons = slice(0, pattern.num_neurons) if everyone else output
         self.taped = taped
+        self._ids = ids
         drawn = settings.schedule.draw(ids)
         self._parts: list[tuple[_Part, npt.NDArray[np.intp] | slice]] = []
         self._walked = False
@@ -169,6 +168,10 @@ class Execution:
                     total[1 + i] = g if before is None else before + g
             if total[0] is not None and frames is not None:
                 total[0][where] = frames
+        if total[0] is not None and self.settings.dropout.input:
+            index, time_step = np.indices(total[0].shape[1:])
+            ids = self._ids[:, None, None]
+            total[0][self.settings.dropout.input_lost(ids, time_step, index)] = 0
         return total
 
     def forget(self) -> None:

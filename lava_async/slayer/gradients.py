@@ -13,7 +13,6 @@ from torch import Tensor
 
 from lava_async._semantics import random
 from lava_async._semantics.decisive import RESETS, Reset
-from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.schedule import Schedule
 from lava_async.errors import ValidationError
 from lava_async.slayer import decisive, devices
@@ -22,19 +21,11 @@ from lava_async.slayer.forward import ForwardPass
 from lava_async.slayer.inputs import as_counts, check_counts, kept
 from lava_async.slayer.integers import Integers
 from lava_async.slayer.rules import Carried, Rules
+from lava_async.slayer.settings import Settings
 from lava_async.slayer.taking_part import take_part
 from lava_async.slayer.wiring import Wiring
 
 _MAX_FORWARD_STEPS = 1000
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a network runs now; ``dropout`` is that of training, or none."""
-
-    schedule: Schedule
-    stop_after: int | None
-    dropout: Dropout
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from lava_async._semantics import checks, random
 from lava_async._semantics.decisive import Reset
@@ -24,13 +24,14 @@ from lava_async.slayer import surrogate as surrogates
 from lava_async.slayer.autocast import no_autocast
 from lava_async.slayer.devices import check_devices
 from lava_async.slayer.from_graph import PerPopulation, describe
-from lava_async.slayer.gradients import Settings, Unrolled, choose
+from lava_async.slayer.gradients import Unrolled, choose
 from lava_async.slayer.inputs import check_ids, check_shape
 from lava_async.slayer.integers import Integers
 from lava_async.slayer.layers import Layer
 from lava_async.slayer.learning import Learning
 from lava_async.slayer.links import delayed
 from lava_async.slayer.rules import Carried
+from lava_async.slayer.settings import Settings
 from lava_async.slayer.structure import Structure
 from lava_async.slayer.transforms import refuse_transforms, unsupported
 from lava_async.slayer.weights import unchanged
@@ -314,7 +315,10 @@ class Network(torch.nn.Module):
         sample_ids : (N,) array of int, optional
             Each sample's own index, the key of its random draws. By default samples are
             numbered in the order in which they come: on and on in training (the count is
-            part of ``state_dict``), and from 0 in each evaluation that follows training.
+            part of ``state_dict``), and from 0 in each evaluation that follows training. Under
+            `torch.distributed` no two ranks share an index: of a batch of N on each of R ranks
+            sample i of rank r is number i R + r, as ``DistributedSampler`` deals them out, and
+            the count goes on by N R.
         return_spikes : bool
             Whether the spikes of all neurons are returned, too.
 
@@ -380,13 +384,14 @@ class Network(torch.nn.Module):
     def _ids(self, sample_ids: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64]:
         if sample_ids is not None:
             return check_ids(sample_ids, count)
+        rank, ranks = _rank()
         if self.training:
             first = int(self.samples_seen)
-            self.samples_seen += count
+            self.samples_seen += ranks * count
         else:
             first = self._evaluated
-            self._evaluated += count
-        return (first + np.arange(count)) % (random.MAX_INDEX + 1)
+            self._evaluated += ranks * count
+        return (first + rank + ranks * np.arange(count)) % (random.MAX_INDEX + 1)
 
     # ------------------------------------------------------------ the integers
 
@@ -459,6 +464,13 @@ class Network(torch.nn.Module):
                     state_dict[f"{prefix}blocks.{key[len(prefix) :]}"] = state_dict.pop(key)
         state_dict.setdefault(f"{prefix}samples_seen", self.samples_seen)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _rank() -> tuple[int, int]:
+    """Of this process, and how many processes train together."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
 
 
 def _warn_of_shift(layers: list[Layer]) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -39,6 +40,19 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def own_warnings() -> Iterator[None]:
+    """Notes our own warnings, a line each, when the block ends: there may be a bar before."""
+    with warnings.catch_warnings(record=True) as caught:
+        if not sys.warnoptions:
+            warnings.filterwarnings("always", category=UserWarning, module=r"lava_async\.")
+        try:
+            yield
+        finally:
+            for warning in caught:
+                note(f"warning: {' '.join(str(warning.message).split())}")
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on stdout; columns of numbers are aligned to the right."""
     from rich.console import Console
@@ -46,11 +60,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table()
     for place, column in enumerate(columns):
-        numbers = all(row[place].replace(".", "").isdigit() for row in rows)
+        numbers = all(_is_number(row[place]) for row in rows)
         table.add_column(column, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell holds a number, maybe with its spread."""
+    return all(part.replace(".", "").isdigit() for part in cell.split(" ± "))
 
 
 @contextlib.contextmanager

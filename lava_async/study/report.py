@@ -109,7 +109,7 @@ def _with_spread(values: Sequence[float], digits: int) -> str:
     mean = f"{statistics.mean(values):.{digits}f}"
     if len(values) == 1:
         return mean
-    return f"{mean} ± {statistics.stdev(values):.{max(digits, 1)}f}"
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
 def markdown_table(rows: Sequence[Summary]) -> str:

@@ -176,7 +176,7 @@ def test_training_warns_once_and_names_layer_and_remedy(capsys, monkeypatch, tmp
     assert [entry["silent_layers"] for entry in history] == [
         [f"blocks[{i}] (Dense)" for i in (3, 4, 5)]
     ] * 2
-    assert history[0]["weights_at_limit"] > 64 * 64 / (2312 * 64 + 2 * 64 * 64 + 640)
+    assert history[0]["weights_at_limit"] >= 64 * 64 / (2312 * 64 + 2 * 64 * 64 + 640)
     assert history[0]["dead_neurons"] > 138 / 202
 
 
@@ -324,7 +324,7 @@ def test_interrupted_training_keeps_the_last_checkpoint(capsys, tmp_path, monkey
 # ---------------------------------------------------------------- demo
 
 
-METHODS = ("layered", "layered with penalty", "unlayered")
+METHODS = ("layered", "layered + penalty", "unlayered")
 WAYS = ("layer by layer", "asynchronously")
 
 
@@ -333,7 +333,7 @@ def test_demo_writes_the_whole_report(seeds, capsys, tmp_path):
     args = ["--seed", str(seeds[0]), "--seeds", str(len(seeds))]
     out = run(capsys, "demo", "--epochs", "1", *args)
     folder = tmp_path / "lava-async-demo"
-    names = [m.replace(" ", "-") for m in METHODS]
+    names = [m.replace(' + ', '-with-') for m in METHODS]
     names += [f"{name}-seed-{seed}" for seed in seeds[1:] for name in names]
     files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert files == {
@@ -369,7 +369,7 @@ def test_demo_writes_the_whole_report(seeds, capsys, tmp_path):
 
     # The exported networks are what the table is about.
     for method in METHODS:
-        path = f"lava-async-demo/{method.replace(' ', '-')}"
+        path = f"lava-async-demo/{method.replace(' + ', '-with-')}"
         course = json.loads((tmp_path / path / "metrics.json").read_text())
         assert (course["recipe"]["penalty"] == 0) == (method == "layered")
         assert course["method"] == method.split()[0]

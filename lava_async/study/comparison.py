@@ -34,7 +34,7 @@ DATA = "digits"
 LAYER_BY_LAYER, ASYNCHRONOUSLY = "layer by layer", "asynchronously"
 METHODS = {
     "layered": (LAYER_BY_LAYER, False),
-    "layered with penalty": (LAYER_BY_LAYER, True),
+    "layered + penalty": (LAYER_BY_LAYER, True),
     "unlayered": (ASYNCHRONOUSLY, True),
 }
 """How networks are trained: in which way, and whether with the penalty on spikes."""
@@ -95,7 +95,7 @@ def compare(
             with results_folder(here):
                 training.run(
                     epochs, here, lambda text, seed=seed: on_epoch(f"seed {seed}: {text}"),
-                    splits=(train, (x, labels)),
+                    splits=(train, (x, labels)), save_each=False,
                 )  # fmt: skip
             graph = load(here / NETWORK)
             x = fit_to(graph, x, labels, str(here / NETWORK))
@@ -156,7 +156,7 @@ def _ways(seed: int) -> dict[str, Schedule]:
 
 def _folder(method: str, seed: int, seeds: Sequence[int]) -> str:
     """Of a training: named after the method; of later seeds, after these too."""
-    name = method.replace(" ", "-")
+    name = method.replace(" + ", "-with-")
     return name if seed == seeds[0] else f"{name}-seed-{seed}"
 
 

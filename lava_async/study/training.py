@@ -53,14 +53,16 @@ class Training:
         """Epochs that are done."""
         return len(self.history)
 
+    @recipe.one_thread()
     def run(
         self,
         epochs: int,
         folder: Path,
         on_epoch: Callable[[str], object] = lambda text: None,
         splits: tuple[Split, Split] | None = None,
+        save_each: bool = True,
     ) -> None:
-        """Train until ``epochs`` are done, with a checkpoint in ``folder`` after each.
+        """Train until ``epochs`` are done, with a checkpoint in ``folder``.
 
         Parameters
         ----------
@@ -71,6 +73,8 @@ class Training:
             Called after each with what it reached, for a progress bar.
         splits : (training split, test split), optional
             The data, where they are loaded already.
+        save_each : bool
+            Whether there is a checkpoint after each epoch, or after the last one only.
 
         Raises
         ------
@@ -85,7 +89,8 @@ class Training:
         train, test = splits or (load_split(data, train=True), load_split(data, train=False))
         while self.epoch < epochs:
             self._train_epoch(train, test)
-            self.save(folder)
+            if save_each or self.epoch == epochs:
+                self.save(folder)
             on_epoch(f"{self.settings.method}: {describe(self.history[-1])}")
 
     def _train_epoch(self, train: Split, test: Split) -> None:

@@ -180,6 +180,13 @@ def test_training_warns_once_and_names_layer_and_remedy(capsys, monkeypatch, tmp
     assert history[0]["dead_neurons"] > 138 / 202
 
 
+def test_warnings_of_the_libraries_below_are_not_shown(capsys):
+    assert main(["train", "--out", "out", "--epochs", "1", "--neuron", "tutorial"]) == 0
+    err = capsys.readouterr().err  # PyTorch's is of weight norm
+    assert "deprecated" not in err
+    assert all(line.startswith("warning: ") and "blocks[" in line for line in err.splitlines())
+
+
 def test_training_warns_of_gradients_that_are_not_finite(capsys, monkeypatch, tmp_path):
     from lava_async.study import recipe
 

@@ -11,13 +11,15 @@ from lava_async._cli._options import one_of
 from lava_async.errors import ValidationError
 from lava_async.study.settings import RECIPES, Gradient, Recipe
 
+_PENALTIES = ", ".join(f"{name}: {recipe.penalty}" for name, recipe in RECIPES.items())
+
 NeuronOption = Annotated[
     str | None,
     typer.Option(
         "--neuron",
         **one_of(RECIPES),
-        help="Recipe: neurons without memory between time steps, for the digits, or those of "
-        "SLAYER's tutorials, which have one, with their loss; default by default.",
+        help="Which recipe: neurons without memory between time steps, the default; or those of "
+        "SLAYER's tutorials, with memory, and their loss.",
         show_default=False,
     ),
 ]
@@ -36,7 +38,8 @@ PenaltyOption = Annotated[
     typer.Option(
         "--penalty",
         metavar="X",
-        help="Added to the loss for each spike a sample; the recipe's by default, 0 for none.",
+        help="Added to the loss for each spike a sample, 0 for none; the recipe's by default "
+        f"({_PENALTIES}), chosen on folds of the training split.",
         show_default=False,
     ),
 ]

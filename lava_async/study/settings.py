@@ -230,7 +230,7 @@ enough for silent neurons to learn from a few forward steps.
 
 TUTORIAL = Recipe(
     threshold=1.25, current_decay=0.25, voltage_decay=0.03, tau_grad=0.03, scale_grad=3.0,
-    weight_scale=1.0, weight_norm=True, penalty=0.00001, loss="spike_rate", true_rate=0.5,
+    weight_scale=1.0, weight_norm=True, penalty=5e-6, loss="spike_rate", true_rate=0.5,
     false_rate=0.03, input_dropout=0.0, batch_size=32, learning_rate=0.003, warm_up=0.0,
     final_rate=0.01, weight_decay=0.0,
 )  # fmt: skip

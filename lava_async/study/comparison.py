@@ -199,7 +199,7 @@ def check_lava(
     network.schedule = schedule
     network.eval()
     shape = network.input_shape or graph.input_shape
-    frames = x.reshape(len(x), *shape, x.shape[-1]).astype(np.float32)
+    frames = x.reshape(len(x), *shape, x.shape[-1])  # as in training: no other kernel to compile
     with torch.no_grad():
         result = network(torch.from_numpy(frames), sample_ids=np.arange(len(x)))
     spikes = result if network.penalty is None else result[0]

@@ -1,6 +1,7 @@
 """Checkpoints: what is damaged, foreign or altered is refused, never taken for other values."""
 
 import copy
+import dataclasses
 import random
 import struct
 import zipfile
@@ -12,9 +13,11 @@ import torch
 import lava_async as la
 from lava_async.errors import FileFormatError
 from lava_async.study import checkpoint
-from lava_async.study.training import Settings, Training
+from lava_async.study.settings import DIGITS, OF_0_1_0, TUTORIAL, Settings
+from lava_async.study.training import Training
 from training_folders import assert_same, contents, refused, run
 
+CONVOLUTIONAL = dataclasses.replace(DIGITS, channels=(4, 4), sizes=(16, 10), gradient="unrolled")
 WRITTEN_BY_0_1_0 = Path(__file__).parent / "written_by_0_1_0" / "run" / "network.pt"
 
 
@@ -134,6 +137,8 @@ def test_other_content_than_was_written_is_refused(out, capsys):
         (("history", 0, "loss"), 0.0),
         (("settings", "seed"), 1),
         (("settings", "schedule", "noise"), 1.0),
+        (("settings", "recipe", "penalty"), 1.0),
+        (("settings", "recipe"), None),
         (("digest",), "0" * 64),
         (("more",), 1),
     ):
@@ -184,6 +189,14 @@ def test_foreign_checkpoints_are_refused(out, capsys):
         "data": altered(content, "settings", "data", value="cats"),
         "schedule": altered(content, "settings", "schedule", value={"scheduler": "x"}),
         "group size": altered(content, "settings", "schedule", "group_size", value="x"),
+        "recipe": altered(content, "settings", "recipe", value=[1]),
+        "part of a recipe": altered(content, "settings", "recipe", "loss", value=None),
+        "more of a recipe": altered(content, "settings", "recipe", "more", value=1),
+        "other layers": altered(content, "settings", "recipe", "sizes", value=[32, 10]),
+        "no layers": altered(content, "settings", "recipe", "sizes", value=[]),
+        "gradient": altered(content, "settings", "recipe", "gradient", value="other"),
+        "batch size": altered(content, "settings", "recipe", "batch_size", value=0),
+        "learning rate": altered(content, "settings", "recipe", "learning_rate", value="x"),
         "history": {**content, "history": [1]},
         "epochs": altered(content, "history", 0, "epoch", value=2),
         "other network": {**content, "network": {"weight": torch.ones(3)}},
@@ -250,8 +263,9 @@ def test_the_error_has_its_parts(out):
     [la.LayerSync(), la.Momentum(4, noise=0.5, seed=3), la.Fifo(2),
      la.Mixture([la.Momentum(8), la.Random(1, seed=2), la.LayerSync()], weights=[1, 2, 3])],
 )  # fmt: skip
-def test_settings_come_back(schedule, tmp_path):
-    training = Training(Settings("digits", schedule, seed=2**64 - 1))
+@pytest.mark.parametrize("recipe", [DIGITS, TUTORIAL, OF_0_1_0, CONVOLUTIONAL])
+def test_settings_come_back(schedule, recipe, tmp_path):
+    training = Training(Settings("digits", schedule, 2**64 - 1, recipe))
     (tmp_path / "network.pt").write_bytes(
         checkpoint.dump(
             {

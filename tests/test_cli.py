@@ -431,8 +431,10 @@ def test_help_names_every_command_and_option(capsys):
                 "--backend", "--force", "--json"],
         "verify": ["--backends", "--schedule", "--group-size", "--stop-after", "--json"],
         "evaluate": ["--data", "--schedule", "--group-size", "--backend", "--json"],
-        "train": ["--out", "--method", "--schedule", "--epochs", "--seed", "--data", "--resume"],
-        "demo": ["--out", "--epochs", "--seed", "--json"],
+        "train": ["--out", "--method", "--schedule", "--neuron", "--gradient", "--penalty",
+                  "--layers", "--conv", "--batch-size", "--learning-rate", "--epochs", "--seed",
+                  "--data", "--resume", "--json"],
+        "demo": ["--out", "--epochs", "--seeds", "--seed", "--json"],
     }.items():
         text = run(capsys, command, "--help")[0]
         assert f"  lava-async {command}" in text, "an example"

@@ -9,8 +9,9 @@ import torch
 
 from lava_async._files.hdf5 import load
 from lava_async.study import checkpoint
+from lava_async.study.settings import OF_0_1_0
 from lava_async.study.training import Training
-from training_folders import TRAINED, assert_same, contents, run
+from training_folders import TRAINED, assert_same, contents, refused, run
 
 WRITTEN_BY_0_1_0 = Path(__file__).parent / "written_by_0_1_0" / "run"
 
@@ -39,9 +40,32 @@ def test_training_goes_on(out, capsys):
     assert sorted(contents(out)) == sorted(TRAINED)
     after = json.loads((out / "metrics.json").read_text())
     assert after["epochs"][:2] == before["epochs"] and len(after["epochs"]) == 3
-    assert {**after, "epochs": None} == {**before, "epochs": None}
+    assert {**after, "epochs": None} == {**before, "epochs": None}  # still without a recipe
     assert "digest" in torch.load(out / "network.pt")
     assert checkpoint.read(out / "network.pt")["history"] == after["epochs"]
+
+
+def test_it_goes_on_by_the_recipe_of_then(out):
+    training = Training.resume(out)
+    assert training.settings.recipe == OF_0_1_0
+    network = training.network
+    assert (network.gradient, network.penalty) == ("unrolled", None)
+    group = training.optimizer.param_groups[0]
+    assert (group["lr"], group["weight_decay"]) == (training_rate(), 1e-5)
+
+
+def training_rate():
+    """After the last batch of the second epoch."""
+    return OF_0_1_0.rate_at(1 + 22 * 64 / 1438)
+
+
+def test_options_that_contradict_the_recipe_of_then_are_refused(out, capsys):
+    before = contents(out)
+    for option in (["--gradient", "decisive"], ["--penalty", "0.005"], ["--layers", "64,64"],
+                   ["--neuron", "tutorial"]):
+        line = refused(capsys, "train", "--out", "out", "--resume", *option)
+        assert f"--resume: {option[0][2:]}: expected" in line and "as in the checkpoint" in line
+    assert contents(out) == before
 
 
 def test_its_network_is_made_again(out, capsys):

@@ -6,10 +6,13 @@ import contextlib
 import io
 import json
 import sys
+import textwrap
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+_NARROWEST = 8  # columns of a table whose heading is longer than its numbers
 REFRESH_INTERVAL = 0.1  # seconds between two drawings of a progress bar
 
 
@@ -39,18 +42,40 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def own_warnings() -> Iterator[None]:
+    """Notes our own warnings, a line each, when the block ends: there may be a bar before."""
+    with warnings.catch_warnings(record=True) as caught:
+        if not sys.warnoptions:
+            warnings.filterwarnings("always", category=UserWarning, module=r"lava_async\.")
+        try:
+            yield
+        finally:
+            for warning in caught:
+                note(f"warning: {' '.join(str(warning.message).split())}")
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout; columns of numbers are aligned to the right."""
+    """A table on stdout; columns of numbers are aligned to the right, and as narrow."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table()
-    for place, column in enumerate(columns):
-        numbers = all(row[place].replace(".", "").isdigit() for row in rows)
-        table.add_column(column, justify="right" if numbers else "left")
+    for place, heading in enumerate(columns):
+        cells = [row[place] for row in rows]
+        numbers = all(map(_is_number, cells))
+        if numbers:
+            width = max(_NARROWEST, *map(len, cells))
+            heading = textwrap.fill(heading, width, break_long_words=False)
+        table.add_column(heading, justify="right" if numbers else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell holds a number, maybe with its spread."""
+    return all(part.replace(".", "").isdigit() for part in cell.split(" ± "))
 
 
 @contextlib.contextmanager

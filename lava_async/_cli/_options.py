@@ -20,7 +20,7 @@ SINGLE = [name for name, cls in SCHEDULES.items() if cls is not Mixture]
 """Schedules by name; a mixture is several of them."""
 
 
-def _one_of(names: Iterable[str]) -> dict[str, Any]:
+def one_of(names: Iterable[str]) -> dict[str, Any]:
     """Options of `typer.Option` for one of some names."""
     known = list(names)
 
@@ -83,14 +83,14 @@ SeedOption = Annotated[
 BackendOption = Annotated[
     str,
     typer.Option(
-        "--backend", **_one_of(BACKENDS), help="What executes the network."
+        "--backend", **one_of(BACKENDS), help="What executes the network."
     ),
 ]
 DataOption = Annotated[
     str,
     typer.Option(
         "--data",
-        **_one_of(registry.NAMES),
+        **one_of(registry.NAMES),
         help="Data set; digits comes with the package.",
     ),
 ]

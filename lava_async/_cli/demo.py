@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from lava_async._cli import _options as options
-from lava_async._cli._console import print_json, print_table, progress, quiet
-from lava_async._cli.train import DEFAULT_EPOCHS
+from lava_async._cli._console import own_warnings, print_json, print_table, progress, quiet
 from lava_async.study.folders import results_folder
+from lava_async.study.settings import DIGITS
 
 DEFAULT_FOLDER = "lava-async-demo"
 
@@ -27,31 +27,41 @@ def demo(
         ),
     ] = None,
     epochs: Annotated[
-        int, typer.Option("--epochs", min=1, help="Epochs of either training.")
-    ] = DEFAULT_EPOCHS,
+        int, typer.Option("--epochs", min=1, help="Epochs of each training.")
+    ] = DIGITS.epochs,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="How many seeds each training starts from.")
+    ] = 3,
     seed: Annotated[
-        int, typer.Option("--seed", metavar="S", help="Seed of weights, order and dropout.")
+        int,
+        typer.Option(
+            "--seed", metavar="S", help="The first seed, of weights, order and dropout."
+        ),
     ] = 0,
     json: options.JsonOption = False,
 ) -> None:
     """Train, export and run in Lava on the digits, end to end.
 
-    Trains the same network layer-synchronized and asynchronously (momentum, F = 8), runs
-    both in both ways on the test digits, checks that trainer and Lava give the same spikes,
-    and writes a report with figures.
+    Trains the same network layer-synchronized, so with the same penalty on spikes, and
+    asynchronously (momentum, F = 8), from several seeds; runs each in both ways on the test
+    digits, checks that trainer and Lava give the same spikes, and writes a report with figures.
 
     \b
     Examples:
       lava-async demo
-      lava-async demo --out report --seed 1
+      lava-async demo --out report --seeds 1 --epochs 5
     """
     with quiet():
         from lava_async.study import comparison  # loads torch and SLAYER
     from lava_async.study.report import COLUMNS
 
     folder = _free_folder(Path(DEFAULT_FOLDER)) if out is None else out
-    with results_folder(folder), progress("starting", 2 * epochs) as advance:
-        result = comparison.compare(folder, epochs, seed, on_epoch=lambda text: advance(text=text))
+    trainings = seeds * len(comparison.METHODS)
+    bar = progress("starting", trainings * epochs)
+    with results_folder(folder), own_warnings(), bar as advance:
+        result = comparison.compare(
+            folder, epochs, range(seed, seed + seeds), on_epoch=lambda text: advance(text=text)
+        )
     if json:
         print_json({"out": str(folder), **result.document})
         return

@@ -1,23 +1,30 @@
-"""``lava-async train``: train the digits network, layered or unlayered."""
+"""``lava-async train``: train a network, layered or unlayered."""
 
 from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lava_async._cli import _options as options
-from lava_async._cli._console import note, print_json, progress, quiet
+from lava_async._cli import _recipe as recipes
+from lava_async._cli._console import (
+    note,
+    own_warnings,
+    print_json,
+    print_table,
+    progress,
+    quiet,
+)
 from lava_async._semantics.schedule import LayerSync, Momentum, Schedule
 from lava_async.errors import ValidationError
 from lava_async.study.folders import results_folder
+from lava_async.study.orders import COLUMNS, cells
+from lava_async.study.settings import RECIPES, Settings
 
-if TYPE_CHECKING:
-    from lava_async.study.training import Settings
-
-DEFAULT_EPOCHS = 15  # the recipe's own; torch would have to be loaded to look it up
+_EPOCHS = ", ".join(f"{name}: {recipe.epochs}" for name, recipe in RECIPES.items())
 
 
 class Method(str, enum.Enum):
@@ -42,15 +49,23 @@ def train(
     schedule: options.ScheduleOption = None,
     group_size: options.GroupSizeOption = None,
     noise: options.NoiseOption = None,
+    neuron: recipes.NeuronOption = None,
+    gradient: recipes.GradientOption = None,
+    penalty: recipes.PenaltyOption = None,
+    layers: recipes.LayersOption = None,
+    conv: recipes.ConvOption = None,
+    batch_size: recipes.BatchSizeOption = None,
+    learning_rate: recipes.LearningRateOption = None,
     epochs: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--epochs",
             min=1,
-            help="Epochs in all, those before --resume included; the learning rate is planned "
-            f"for {DEFAULT_EPOCHS}.",
+            help="Epochs in all, those before --resume included; by default those that the "
+            f"recipe plans the learning rate for ({_EPOCHS}).",
+            show_default=False,
         ),
-    ] = DEFAULT_EPOCHS,
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -70,43 +85,61 @@ def train(
 
     FOLDER gets network.pt (the checkpoint), network.net (for run, verify and Lava) and
     metrics.json, all of them after each epoch. --resume continues to the same bits as
-    training without a break.
+    training without a break. At the end a table says how well the network does in other
+    orders than the one that it was trained with.
 
     \b
     Examples:
       lava-async train --out digits
-      lava-async train --out layered --method layered --epochs 10
+      lava-async train --out layered --method layered --penalty 0 --epochs 10
       lava-async train --out digits --resume --epochs 30
+      lava-async train --out any-order --schedule momentum:8,momentum:1,random:8,random:1
+      lava-async train --out published --gradient unrolled --penalty 0
+      lava-async train --out conv --conv 8,16,32 --batch-size 32
+      lava-async train --out memory --neuron tutorial --layers 128,64 --learning-rate 0.002
     """
     with quiet():
         from lava_async.study import training as study  # loads torch and SLAYER
 
+    asked = {
+        "gradient": gradient, "penalty": penalty, "layers": layers, "conv": conv,
+        "batch_size": batch_size, "learning_rate": learning_rate,
+    }  # fmt: skip
     with results_folder(out, resume):
         if resume:
             training = study.Training.resume(out)
             given = {
                 "method": method and method.value,
-                "scheduler": schedule and ",".join(schedule),
+                "schedule": schedule and options.choose_schedule(
+                    training.settings.schedule, schedule
+                )[0],
                 "group_size": group_size,
                 "noise": noise,
                 "seed": seed,
                 "data": data,
             }
             _check_agreement(out, training.settings, given)
+            where = f"{out}: --resume"
+            recipes.check_recipe(where, training.settings.recipe, neuron, **asked)
         else:
+            recipe = recipes.choose_recipe(RECIPES[neuron or "default"], **asked)
             chosen = _choose_schedule(method, schedule, group_size, noise, seed)
-            settings = study.Settings(data, chosen, 0 if seed is None else seed)
-            training = study.Training(settings)
-        left = max(epochs - training.epoch, 0)
-        with progress(f"{training.settings.method}: starting", left) as advance:
-            training.run(epochs, out, on_epoch=lambda text: advance(text=text))
-    last = training.history[-1]
+            training = study.Training(
+                Settings(data, chosen, 0 if seed is None else seed, recipe)
+            )
+        wanted = training.settings.recipe.epochs if epochs is None else epochs
+        left = max(wanted - training.epoch, 0)
+        with own_warnings(), progress(f"{training.settings.method}: starting", left) as advance:
+            training.run(wanted, out, on_epoch=lambda text: advance(text=text))
+    last, by_order = training.history[-1], training.by_order()
     if json:
-        print_json({"out": str(out), **training.settings.to_dict(), **last})
+        settings = training.settings.to_dict()
+        print_json({"out": str(out), **settings, **last, "by_order": by_order})
         return
     if not left:
         note(f"nothing to do: {out} has {training.epoch} epochs already")
     print(f"{out}: {training.settings.method}, {study.describe(last)}")
+    print_table(COLUMNS, [cells(entry) for entry in by_order])
 
 
 def _choose_schedule(
@@ -132,8 +165,7 @@ def _choose_schedule(
 def _check_agreement(folder: Path, settings: Settings, given: dict[str, Any]) -> None:
     """Refuse options that contradict what the checkpoint was trained with."""
     parts = settings.schedule.parts
-    recorded: dict[str, Any] = settings.to_dict()
-    recorded["scheduler"] = ",".join(part.name for part in parts)
+    recorded = {**settings.to_dict(), "schedule": settings.schedule}
     for name in ("group_size", "noise"):
         values = [getattr(part, name) for part in parts if hasattr(part, name)]
         recorded[name] = values[0] if len(set(values)) == 1 else None

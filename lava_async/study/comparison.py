@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,20 @@ from lava_async._verify import first_difference
 from lava_async.errors import ExecutionError
 from lava_async.study.data import fit_to, load_split
 from lava_async.study.folders import results_folder
-from lava_async.study.report import Run, write_report
-from lava_async.study.training import NETWORK, Settings, Training
+from lava_async.study.report import Run, Summary, summarise, write_report
+from lava_async.study.settings import DIGITS, Settings
+from lava_async.study.training import NETWORK, Training
 
 GROUP_SIZE = 8
 CHECKED_SAMPLES = 16
 DATA = "digits"
+LAYER_BY_LAYER, ASYNCHRONOUSLY = "layer by layer", "asynchronously"
+METHODS = {
+    "layered": (LAYER_BY_LAYER, False),
+    "layered + penalty": (LAYER_BY_LAYER, True),
+    "unlayered": (ASYNCHRONOUSLY, True),
+}
+"""How networks are trained: in which way, and whether with the penalty on spikes."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Comparison:
     Attributes
     ----------
     rows : list of tuple of str
-        Of the table, under `_report.COLUMNS`.
+        Of the table, under `report.COLUMNS`.
     findings : list of str
         In words, beside the table.
     document : dict
@@ -52,16 +60,21 @@ class Comparison:
 
 
 def compare(
-    folder: Path, epochs: int, seed: int, on_epoch: Callable[[str], object] = lambda text: None
+    folder: Path,
+    epochs: int,
+    seeds: Sequence[int],
+    on_epoch: Callable[[str], object] = lambda text: None,
 ) -> Comparison:
-    """Train layered and unlayered, run both in both ways, check Lava, write the report.
+    """Train in several ways, run each network in both, check Lava, write the report.
 
     Parameters
     ----------
     folder : Path
         An existing, empty folder.
-    epochs, seed : int
-        Of either training.
+    epochs : int
+        Of each training.
+    seeds : sequence of int
+        One or more. The figures, and the check of Lava, are of the first.
     on_epoch : callable
         Called after each epoch with what it reached.
 
@@ -71,51 +84,58 @@ def compare(
         Trainer and Lava give different spikes.
     """
     started = time.perf_counter()
-    asynchronous = Momentum(GROUP_SIZE, seed=seed)
-    ways: dict[str, Schedule] = {
-        "layer by layer": LayerSync(GROUP_SIZE),
-        "asynchronously": asynchronous,
-    }
-    x, labels = load_split(DATA, train=False)
+    train, (x, labels) = load_split(DATA, train=True), load_split(DATA, train=False)
     runs: list[Run] = []
-    for method, schedule in zip(("layered", "unlayered"), ways.values(), strict=True):
-        training = Training(Settings(DATA, schedule, seed))
-        here = folder / method
-        with results_folder(here):
-            training.run(epochs, here, on_epoch)
-        graph = load(here / NETWORK)
-        x = fit_to(graph, x, labels, str(here / NETWORK))
-        for way, run_schedule in ways.items():
-            record = simulate(graph, x, run_schedule)
-            runs.append(Run(method, way, graph, run_schedule, record, labels))
-        check_lava(training.network, graph, x[:CHECKED_SAMPLES], asynchronous, method)
+    for seed in seeds:
+        ways = _ways(seed)
+        for method, (way, penalty) in METHODS.items():
+            recipe = DIGITS if penalty else dataclasses.replace(DIGITS, penalty=0.0)
+            training = Training(Settings(DATA, ways[way], seed, recipe))
+            here = folder / _folder(method, seed, seeds)
+            with results_folder(here):
+                training.run(
+                    epochs, here, lambda text, seed=seed: on_epoch(f"seed {seed}: {text}"),
+                    splits=(train, (x, labels)), save_each=False,
+                )  # fmt: skip
+            graph = load(here / NETWORK)
+            x = fit_to(graph, x, labels, str(here / NETWORK))
+            for way, schedule in ways.items():
+                record = simulate(graph, x, schedule)
+                runs.append(Run(method, way, seed, graph, schedule, record, labels))
+            if seed == seeds[0]:
+                check_lava(
+                    training.network, graph, x[:CHECKED_SAMPLES], ways[ASYNCHRONOUSLY], method
+                )
 
-    before, after = runs[1].evaluate(), runs[3].evaluate()
-    saved = 1 - after.spikes_per_sample / before.spikes_per_sample
+    rows = summarise(runs)
     findings = [
-        f"Run asynchronously, unlayered training gives {after.accuracy:.3f} with "
-        f"{after.spikes_per_sample:.0f} spikes a sample, layered training "
-        f"{before.accuracy:.3f} with {before.spikes_per_sample:.0f}: "
-        f"{abs(saved):.0%} {'fewer' if saved >= 0 else 'more'} spikes.",
-        f"Trainer and Lava give the same spikes: both networks, {CHECKED_SAMPLES} test samples. "
-        "Kernel and Lava agree on every neuron.",
+        _gain(rows),
+        f"Trainer and Lava give the same spikes: the networks of seed {seeds[0]}, "
+        f"{CHECKED_SAMPLES} test samples. Kernel and Lava agree on every neuron.",
     ]
     settings = (
-        f"{epochs} epochs, seed {seed}, {len(labels)} test samples; asynchronously: momentum, "
-        f"F = {GROUP_SIZE}. Networks, checkpoints and the course of the training are in "
-        "`layered/` and `unlayered/`."
+        f"{epochs} epochs, {_plural(len(seeds), 'seed')} from {seeds[0]} on, {len(labels)} test "
+        f"samples; asynchronously: momentum, F = {GROUP_SIZE}; penalty: {DIGITS.penalty} a spike "
+        "and sample, in unlayered training too. Networks, checkpoints and the course of each "
+        "training are in folders named after it."
     )
-    write_report(folder, runs, raster=runs[3], x=x, paragraphs=[settings, *findings])
+    spread = ["± is the standard deviation over the seeds."] if len(seeds) > 1 else []
+    first = [run for run in runs if run.seed == seeds[0]]
+    write_report(
+        folder, rows, first, raster=first[-1], x=x, paragraphs=[settings, *spread, *findings]
+    )
     document = {
         "data": DATA,
         "epochs": epochs,
-        "seed": seed,
+        "seeds": list(seeds),
+        "recipe": DIGITS.to_dict(),
         "seconds": round(time.perf_counter() - started, 1),
         "lava_equal_on": CHECKED_SAMPLES,
         "runs": [
             {
                 "trained": run.trained,
                 "run": run.run,
+                "seed": run.seed,
                 "schedule": run.schedule.to_dict(),
                 **dataclasses.asdict(run.evaluate()),
             }
@@ -124,7 +144,40 @@ def compare(
     }
     with atomic_path(folder / "metrics.json") as path:
         path.write_text(json.dumps(document, indent=2) + "\n")
-    return Comparison([run.cells() for run in runs], findings, document)
+    return Comparison([row.cells() for row in rows], findings, document)
+
+
+def _ways(seed: int) -> dict[str, Schedule]:
+    return {
+        LAYER_BY_LAYER: LayerSync(GROUP_SIZE),
+        ASYNCHRONOUSLY: Momentum(GROUP_SIZE, seed=seed),
+    }
+
+
+def _folder(method: str, seed: int, seeds: Sequence[int]) -> str:
+    """Of a training: named after the method; of later seeds, after these too."""
+    name = method.replace(" + ", "-with-")
+    return name if seed == seeds[0] else f"{name}-seed-{seed}"
+
+
+def _gain(rows: Sequence[Summary]) -> str:
+    """What unlayered training gives, in words."""
+    found = {row.trained: row for row in rows if row.run == ASYNCHRONOUSLY}
+    spikes = {name: row.mean("spikes_per_sample") for name, row in found.items()}
+    plain, control, ours = (
+        f"{row.mean('accuracy'):.3f} with {spikes[name]:.0f} spikes a sample"
+        for name, row in found.items()
+    )
+    saved = 1 - spikes["unlayered"] / spikes["layered"] if spikes["layered"] else 0.0
+    return (
+        f"Run asynchronously, unlayered training gives {ours}; layered training {plain}, so "
+        f"{abs(saved):.0%} {'fewer' if saved >= 0 else 'more'} spikes; layered training with the "
+        f"same penalty {control}."
+    )
+
+
+def _plural(count: int, name: str) -> str:
+    return f"{count} {name}{'s' * (count != 1)}"
 
 
 def check_lava(
@@ -146,9 +199,10 @@ def check_lava(
     network.schedule = schedule
     network.eval()
     shape = network.input_shape or graph.input_shape
-    frames = x.reshape(len(x), *shape, x.shape[-1]).astype(np.float32)
+    frames = x.reshape(len(x), *shape, x.shape[-1])  # as in training: no other kernel to compile
     with torch.no_grad():
-        spikes = network(torch.from_numpy(frames), sample_ids=np.arange(len(x)))
+        result = network(torch.from_numpy(frames), sample_ids=np.arange(len(x)))
+    spikes = result if network.penalty is None else result[0]
     trained = spikes.numpy().reshape(lava.spikes.shape)
     if not np.array_equal(trained, lava.spikes):
         place = [int(i) for i in np.argwhere(trained != lava.spikes)[0]]

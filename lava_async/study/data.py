@@ -12,11 +12,12 @@ from lava_async._semantics.graph import Graph
 from lava_async.datasets import registry
 from lava_async.errors import ValidationError
 
+Split = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+"""Inputs (M, *input_shape, T) and labels (M,)."""
 
-def load_split(
-    name: str, train: bool
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Inputs (M, *input_shape, T) and labels (M,) of the training or the test split."""
+
+def load_split(name: str, train: bool) -> Split:
+    """The training or the test split."""
     return registry.load_frames(name, train)
 
 

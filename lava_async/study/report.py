@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ COLUMNS = (
     "spikes a sample",
     "forward steps to decision",
 )
-"""Headings of the table, for what `Run.cells` holds; the first two are text."""
+"""Headings of the table, for what `Summary.cells` gives; the first two are text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,8 @@ class Run:
     ----------
     trained, run : str
         How, in words.
+    seed : int
+        Of the training.
     graph : Graph
     schedule : Schedule
     record : Record
@@ -43,6 +46,7 @@ class Run:
 
     trained: str
     run: str
+    seed: int
     graph: Graph
     schedule: Schedule
     record: Record
@@ -55,27 +59,69 @@ class Run:
     def evaluate(self) -> metrics.Evaluation:
         return metrics.evaluate(self.graph, self.record, self.labels)
 
+
+@dataclass(frozen=True)
+class Summary:
+    """Runs in the same way of networks trained in the same way, from several seeds.
+
+    Attributes
+    ----------
+    trained, run : str
+        How, in words.
+    evaluations : list of Evaluation
+        Of each seed.
+    """
+
+    trained: str
+    run: str
+    evaluations: list[metrics.Evaluation]
+
+    def values(self, measure: str) -> list[float]:
+        """A measure of each seed; without those that have none."""
+        values = [getattr(each, measure) for each in self.evaluations]
+        return [value for value in values if value is not None]
+
+    def mean(self, measure: str) -> float:
+        return statistics.mean(self.values(measure))
+
     def cells(self) -> tuple[str, ...]:
-        """One row of the table."""
-        result = self.evaluate()
-        latency = result.decision_latency
+        """One row of the table: means, and standard deviations where there are several seeds."""
         return (
             self.trained,
             self.run,
-            f"{result.accuracy:.3f}",
-            f"{result.spikes_per_sample:.0f}",
-            "never" if latency is None else f"{latency:.1f}",
+            _with_spread(self.values("accuracy"), 3),
+            _with_spread(self.values("spikes_per_sample"), 0),
+            _with_spread(self.values("decision_latency"), 1),
         )
 
 
-def markdown_table(runs: Sequence[Run]) -> str:
+def summarise(runs: Sequence[Run]) -> list[Summary]:
+    """The rows of the table, in the order of the runs."""
+    found: dict[tuple[str, str], list[metrics.Evaluation]] = {}
+    for run in runs:
+        found.setdefault((run.trained, run.run), []).append(run.evaluate())
+    return [Summary(*way, evaluations) for way, evaluations in found.items()]
+
+
+def _with_spread(values: Sequence[float], digits: int) -> str:
+    if not values:
+        return "never"
+    mean = f"{statistics.mean(values):.{digits}f}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}"
+
+
+def markdown_table(rows: Sequence[Summary]) -> str:
     """The table in Markdown, numbers aligned to the right."""
     ruler = ["---"] * 2 + ["---:"] * (len(COLUMNS) - 2)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (COLUMNS, ruler, *map(Run.cells, runs)))
+    lines = (COLUMNS, ruler, *(row.cells() for row in rows))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write_report(
     folder: Path,
+    rows: Sequence[Summary],
     runs: Sequence[Run],
     raster: Run,
     x: npt.NDArray[np.integer],
@@ -87,8 +133,10 @@ def write_report(
     ----------
     folder : Path
         An existing folder.
+    rows : sequence of Summary
+        Of the table.
     runs : sequence of Run
-        Rows of the table and curves and bars of the figures.
+        Curves and bars of the figures.
     raster : Run
         The run whose spikes are drawn one by one.
     x : (B, *input_shape, T) array of int
@@ -113,10 +161,11 @@ def write_report(
     text = "\n\n".join(
         (
             "# Layered and unlayered training, run asynchronously",
-            markdown_table(runs),
+            markdown_table(rows),
             *paragraphs,
             "## How soon it decides",
-            "Accuracy if every sample were decided after so many forward steps.",
+            "Accuracy if every sample were decided after so many forward steps. This figure and "
+            f"those below are of seed {raster.seed}.",
             "![accuracy against forward steps](accuracy.png)",
             "## Where the spikes are",
             "![spikes per layer](spikes.png)",

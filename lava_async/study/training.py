@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,50 +14,14 @@ import torch
 
 from lava_async import metrics
 from lava_async._files.atomic import atomic_paths
-from lava_async._semantics import random
-from lava_async._semantics import schedule as schedules
-from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import simulate
-from lava_async.datasets import registry
 from lava_async.errors import ExecutionError, FileFormatError, ValidationError
-from lava_async.study import checkpoint, recipe
-from lava_async.study.data import fit_to, load_split
+from lava_async.study import checkpoint, health, recipe
+from lava_async.study.data import Split, fit_to, load_split
+from lava_async.study.orders import accuracy_by_order
+from lava_async.study.settings import Settings, check_fields
 
 CHECKPOINT, NETWORK, METRICS = "network.pt", "network.net", "metrics.json"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a training run is determined by, its number of epochs apart."""
-
-    data: str
-    schedule: Schedule
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.data not in registry.NAMES:
-            known = f"one of {', '.join(registry.NAMES)}"
-            raise ValidationError("training", "data", known, repr(self.data))
-        random.check_seed("training", self.seed)
-
-    @property
-    def method(self) -> str:
-        return "layered" if self.schedule.layered else "unlayered"
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "data": self.data,
-            "method": self.method,
-            "schedule": self.schedule.to_dict(),
-            "seed": self.seed,
-        }
-
-    @classmethod
-    def from_dict(cls, description: dict[str, Any]) -> Settings:
-        """The settings that `to_dict` described."""
-        _check_fields("settings", description, {"data": str, "schedule": dict, "seed": int})
-        schedule = schedules.from_dict(description["schedule"])
-        return cls(description["data"], schedule, description["seed"])
 
 
 @dataclass
@@ -76,22 +41,40 @@ class Training:
     network: Any = field(init=False)
     optimizer: torch.optim.Optimizer = field(init=False)
     history: list[dict[str, Any]] = field(default_factory=list)
+    _told: set[tuple[str, str]] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.network = recipe.build_network(self.settings.schedule, seed=self.settings.seed)
-        self.optimizer = recipe.build_optimizer(self.network)
+        settings = self.settings
+        self.network = recipe.build_network(settings.schedule, settings.seed, settings.recipe)
+        self.optimizer = recipe.build_optimizer(self.network, settings.recipe)
 
     @property
     def epoch(self) -> int:
         """Epochs that are done."""
         return len(self.history)
 
+    @recipe.one_thread()
     def run(
-        self, epochs: int, folder: Path, on_epoch: Callable[[str], object] = lambda text: None
+        self,
+        epochs: int,
+        folder: Path,
+        on_epoch: Callable[[str], object] = lambda text: None,
+        splits: tuple[Split, Split] | None = None,
+        save_each: bool = True,
     ) -> None:
-        """Train until ``epochs`` are done, with a checkpoint in ``folder`` after each.
+        """Train until ``epochs`` are done, with a checkpoint in ``folder``.
 
-        ``on_epoch`` is called after each with what it reached, for a progress bar.
+        Parameters
+        ----------
+        epochs : int
+            In all.
+        folder : Path
+        on_epoch : callable
+            Called after each with what it reached, for a progress bar.
+        splits : (training split, test split), optional
+            The data, where they are loaded already.
+        save_each : bool
+            Whether there is a checkpoint after each epoch, or after the last one only.
 
         Raises
         ------
@@ -103,19 +86,42 @@ class Training:
         if self.epoch >= epochs:
             return
         data = self.settings.data
-        train, test = load_split(data, train=True), load_split(data, train=False)
+        train, test = splits or (load_split(data, train=True), load_split(data, train=False))
         while self.epoch < epochs:
-            loss = recipe.train_epoch(
-                self.network, self.optimizer, *train, epoch=self.epoch, seed=self.settings.seed
-            )
-            graph = self.network.graph()
-            x = fit_to(graph, *test, where=NETWORK)
-            result = metrics.evaluate(graph, simulate(graph, x), test[1])
-            self.history.append(
-                {"epoch": self.epoch + 1, "loss": loss, **dataclasses.asdict(result)}
-            )
-            self.save(folder)
+            self._train_epoch(train, test)
+            if save_each or self.epoch == epochs:
+                self.save(folder)
             on_epoch(f"{self.settings.method}: {describe(self.history[-1])}")
+
+    def _train_epoch(self, train: Split, test: Split) -> None:
+        settings = self.settings
+        passed = recipe.train_epoch(
+            self.network, self.optimizer, *train, epoch=self.epoch, seed=settings.seed,
+            recipe=settings.recipe,
+        )  # fmt: skip
+        graph = self.network.graph()
+        record = simulate(graph, fit_to(graph, *test, where=NETWORK))
+        found, told = health.examine(graph, record)
+        for cause, text in {**health.examine_gradient(passed), **told}.items():
+            if cause not in self._told:
+                self._told.add(cause)
+                warnings.warn(f"epoch {self.epoch + 1}: {text}.", stacklevel=2)
+        self.history.append(
+            {
+                "epoch": self.epoch + 1,
+                "loss": passed.loss,
+                **dataclasses.asdict(metrics.evaluate(graph, record, test[1])),
+                **dataclasses.asdict(found),
+                "gradient_norm": passed.gradient_norm,
+                "skipped_steps": passed.skipped,
+            }
+        )
+
+    def by_order(self) -> list[dict[str, Any]]:
+        """`accuracy_by_order` on the test split."""
+        graph = self.network.graph()
+        x, labels = load_split(self.settings.data, train=False)
+        return accuracy_by_order(graph, fit_to(graph, x, labels, NETWORK), labels)
 
     def save(self, folder: Path) -> None:
         """Write checkpoint, network and metrics: all of them, or none if one cannot be written.
@@ -173,7 +179,7 @@ class Training:
         path = folder / CHECKPOINT
         content = checkpoint.read(path)
         try:
-            _check_fields("checkpoint", content, _CONTENT)
+            check_fields("checkpoint", content, _CONTENT)
             training = cls(Settings.from_dict(content["settings"]))
             training._restore(content)
         except ValidationError as error:
@@ -197,13 +203,6 @@ class Training:
 
 
 _CONTENT = {"settings": dict, "history": list, "network": dict, "optimizer": dict}
-
-
-def _check_fields(where: str, fields: dict[str, Any], kinds: dict[str, type]) -> None:
-    for name, kind in kinds.items():
-        if not isinstance(fields.get(name), kind):
-            got = type(fields[name]).__name__ if name in fields else "nothing"
-            raise ValidationError(where, name, f"a {kind.__name__}", got)
 
 
 def describe(epoch: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The exceptions of this package.
+"""The exceptions and warnings of this package.
 
 Messages have one form, *where*: *what*: expected … (got …), and are put together here only; the
 parts are attributes.
@@ -83,3 +83,7 @@ class ForwardStepLimitError(ExecutionError):
 
 class ProcessError(ExecutionError):
     """A Lava process model failed, was killed, or stopped answering."""
+
+
+class TrainingWarning(UserWarning):
+    """Training that goes wrong; names the block and the remedy."""

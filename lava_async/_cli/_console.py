@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from lava_async.errors import TrainingWarning
+
 _NARROWEST = 8  # columns of a table whose heading is longer than its numbers
 REFRESH_INTERVAL = 0.1  # seconds between two drawings of a progress bar
 
@@ -43,11 +45,11 @@ def quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def own_warnings() -> Iterator[None]:
-    """Notes our own warnings, a line each, when the block ends: there may be a bar before."""
+def training_warnings() -> Iterator[None]:
+    """Notes what goes wrong in training, a line each, once the block ends and no bar is drawn."""
     with warnings.catch_warnings(record=True) as caught:
         if not sys.warnoptions:
-            warnings.filterwarnings("always", category=UserWarning, module=r"lava_async\.")
+            warnings.simplefilter("always", TrainingWarning)
         try:
             yield
         finally:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lava_async._cli import _options as options
-from lava_async._cli._console import own_warnings, print_json, print_table, progress, quiet
+from lava_async._cli._console import print_json, print_table, progress, quiet, training_warnings
 from lava_async.study.folders import results_folder
 from lava_async.study.settings import DIGITS
 
@@ -58,7 +58,7 @@ def demo(
     folder = _free_folder(Path(DEFAULT_FOLDER)) if out is None else out
     trainings = seeds * len(comparison.METHODS)
     bar = progress("starting", trainings * epochs)
-    with results_folder(folder), own_warnings(), bar as advance:
+    with results_folder(folder), training_warnings(), bar as advance:
         result = comparison.compare(
             folder, epochs, range(seed, seed + seeds), on_epoch=lambda text: advance(text=text)
         )

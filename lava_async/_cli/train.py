@@ -12,11 +12,11 @@ from lava_async._cli import _options as options
 from lava_async._cli import _recipe as recipes
 from lava_async._cli._console import (
     note,
-    own_warnings,
     print_json,
     print_table,
     progress,
     quiet,
+    training_warnings,
 )
 from lava_async._semantics.schedule import LayerSync, Momentum, Schedule
 from lava_async.errors import ValidationError
@@ -129,7 +129,8 @@ def train(
             )
         wanted = training.settings.recipe.epochs if epochs is None else epochs
         left = max(wanted - training.epoch, 0)
-        with own_warnings(), progress(f"{training.settings.method}: starting", left) as advance:
+        bar = progress(f"{training.settings.method}: starting", left)
+        with training_warnings(), bar as advance:
             training.run(wanted, out, on_epoch=lambda text: advance(text=text))
     last, by_order = training.history[-1], training.by_order()
     if json:

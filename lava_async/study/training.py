@@ -15,7 +15,12 @@ import torch
 from lava_async import metrics
 from lava_async._files.atomic import atomic_paths
 from lava_async._simulate import simulate
-from lava_async.errors import ExecutionError, FileFormatError, ValidationError
+from lava_async.errors import (
+    ExecutionError,
+    FileFormatError,
+    TrainingWarning,
+    ValidationError,
+)
 from lava_async.study import checkpoint, health, recipe
 from lava_async.study.data import Split, fit_to, load_split
 from lava_async.study.orders import accuracy_by_order
@@ -105,7 +110,8 @@ class Training:
         for cause, text in {**health.examine_gradient(passed), **told}.items():
             if cause not in self._told:
                 self._told.add(cause)
-                warnings.warn(f"epoch {self.epoch + 1}: {text}.", stacklevel=2)
+                text = f"epoch {self.epoch + 1}: {text}."
+                warnings.warn(text, TrainingWarning, stacklevel=2)
         self.history.append(
             {
                 "epoch": self.epoch + 1,

@@ -45,8 +45,7 @@ ORDERS = {
 }
 MIXTURE = la.Mixture(tuple(ORDERS.values()))
 
-DIGITS = dataclasses.replace(recipe.DIGITS, weight_scale=8.0)
-DIGITS_PENALTY = 0.003
+DIGITS = recipe.DIGITS
 
 NEURON = {
     "threshold": 1.25,
@@ -98,8 +97,9 @@ def spike_count(spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 def digits_network(schedule: la.Schedule, penalty: float, data: Data, seed: int) -> la.Graph:
     """Trained by the digits' recipe."""
-    network = recipe.build_network(schedule, seed=seed, recipe=DIGITS)
-    network.penalty = async_slayer.SpikePenalty() if penalty else None
+    network = recipe.build_network(
+        schedule, seed=seed, recipe=dataclasses.replace(DIGITS, penalty=penalty)
+    )
     fit(
         network, recipe.build_optimizer(network, DIGITS), spike_count, data, penalty=penalty,
         epochs=DIGITS.epochs, batch_size=DIGITS.batch_size, seed=seed, rate_at=DIGITS.rate_at,
@@ -220,14 +220,14 @@ def digits(seeds: Sequence[int], questions: str) -> None:
     """a and b share their baselines."""
     train, test = load_frames(True), load_frames(False)
     trainings: dict[str, tuple[la.Schedule, float]] = {
-        "layered, penalty": (la.LayerSync(8), DIGITS_PENALTY),
-        "mixture, penalty": (MIXTURE, DIGITS_PENALTY),
+        "layered, penalty": (la.LayerSync(8), DIGITS.penalty),
+        "mixture, penalty": (MIXTURE, DIGITS.penalty),
     }
     if "a" in questions:
         trainings = {
             "layered": (la.LayerSync(8), 0.0),
-            "momentum 8, penalty": (la.Momentum(8), DIGITS_PENALTY),
-            "momentum 1, penalty": (la.Momentum(1), DIGITS_PENALTY),
+            "momentum 8, penalty": (la.Momentum(8), DIGITS.penalty),
+            "momentum 1, penalty": (la.Momentum(1), DIGITS.penalty),
             **trainings,
         }
     print(f"\n{questions}: digits, {DIGITS.epochs} epochs, {len(seeds)} seeds")

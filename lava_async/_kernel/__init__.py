@@ -19,6 +19,7 @@ inlined.
 
 from lava_async._kernel._lowering import check_schedule as check_schedule
 from lava_async._kernel._lowering import is_compiled as is_compiled
+from lava_async._kernel._threads import cores as cores
 from lava_async._kernel.batch import run as run
 from lava_async._kernel.stepper import Stepper as Stepper
 from lava_async._kernel.stepper import StepResult as StepResult

@@ -224,7 +224,7 @@ class _Compiled(_Part):
             dropout=settings.dropout,
             neuron_range=(neurons.start, neurons.stop),
             taped=execution.taped,
-            threads=torch.get_num_threads(),
+            threads=settings.num_threads,
         )
         if self._ran.bad is not None:
             raise NotCounts

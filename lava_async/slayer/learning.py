@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lava_async._semantics import dynamics as dyn
+from lava_async.errors import TrainingWarning
 from lava_async.slayer.integers import Integers
 from lava_async.slayer.wiring import Wiring
 
@@ -187,7 +188,7 @@ def _warn(text: str) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _OURS:
         frame, level = frame.f_back, level + 1
-    warnings.warn(text, stacklevel=level)
+    warnings.warn(text, TrainingWarning, stacklevel=level)
 
 
 class _Loss:

@@ -102,6 +102,9 @@ class Network(torch.nn.Module):
         by default.
     seed : int
         Key of the dropout draws, 0 <= seed < 2**64.
+    num_threads : int, optional
+        Of the kernel; as many as PyTorch has by default. Results do not depend on it. Can be set
+        later too.
 
     Attributes
     ----------
@@ -109,6 +112,7 @@ class Network(torch.nn.Module):
         The SLAYER blocks themselves; those of `from_graph` may be `Population`.
     schedule : Schedule
     stop_after : int or None
+    num_threads : int or None
     gradient : str
     input_shape : tuple of int or None
 
@@ -142,6 +146,7 @@ class Network(torch.nn.Module):
         detach_reset: bool = False,
         max_forward_steps: int | None = None,
         seed: int = 0,
+        num_threads: int | None = None,
     ):
         super().__init__()
         self.blocks = torch.nn.ModuleList(blocks)
@@ -156,6 +161,9 @@ class Network(torch.nn.Module):
         if penalty is not None and not callable(penalty):
             raise ValidationError("Network", "penalty", "a callable of spikes", repr(penalty))
         self.penalty = penalty
+        if num_threads is not None:
+            num_threads = checks.integer("Network", "num_threads", num_threads, 1, 1 << 16)
+        self.num_threads = num_threads
         # Training samples are numbered on and on, also over checkpoints.
         self.register_buffer("samples_seen", torch.zeros((), dtype=torch.int64))
         self._evaluated = 0
@@ -359,8 +367,9 @@ class Network(torch.nn.Module):
             check_devices(x, wiring, integers)
             dropout = self.dropout if self.training else Dropout()
             settings = Settings(
-                self.schedule, check_stop_after(self.schedule, self.stop_after), dropout
-            )
+                self.schedule, check_stop_after(self.schedule, self.stop_after), dropout,
+                self.num_threads or torch.get_num_threads(),
+            )  # fmt: skip
             learns = self.training and torch.is_grad_enabled()
             for remark in self._gradient.remarks(settings, x.device, learns):
                 self._learning.once(remark)

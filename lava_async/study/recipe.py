@@ -20,6 +20,7 @@ from lava.lib.dl.slayer.block import cuba
 from lava.lib.dl.slayer.loss import SpikeRate
 from torch import Tensor
 
+from lava_async._kernel import cores
 from lava_async._semantics import random
 from lava_async._semantics.schedule import Schedule
 from lava_async.slayer import Network, SpikePenalty
@@ -51,6 +52,7 @@ def build_network(schedule: Schedule, seed: int = 0, recipe: Recipe = DIGITS) ->
         penalty=SpikePenalty(recipe.target_density) if recipe.penalty else None,
         input_dropout=recipe.input_dropout,
         seed=seed,
+        num_threads=cores(),  # `one_thread` is for PyTorch's own
     )
 
 

@@ -37,8 +37,8 @@ NEURON = {
     "threshold": 1.25, "current_decay": 1.0, "voltage_decay": 1.0, "tau_grad": 0.0128,
     "scale_grad": 19.2,
 }  # fmt: skip
-SCALE = 5.2  # of the initial weights, for 400 to 500 spikes a sample
-CONV_SCALE = 5.0
+SCALE = 7.5  # of the initial weights, for 400 to 500 spikes a sample
+CONV_SCALE = 6.0
 
 Step = Callable[[], object]
 

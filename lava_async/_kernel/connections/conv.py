@@ -148,7 +148,7 @@ def _add_fours(canvas, to, weight, tap0, tap1, tap2, tap3, room, g0, g1, g2, g3)
             )  # fmt: skip
 
 
-@inline
+@jit
 def credit(
     row, weight, at, by_v, by_u, fired_at, first_source, num_sources, released_at, now, out,
     listed, gains, canvas, marks,

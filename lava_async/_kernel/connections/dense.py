@@ -90,7 +90,31 @@ def deliver_fours(wiring, c, weight, current, start, neurons, low, high, first_n
         _add_rows(weight, row0, row1, row2, row3, length, current, begin)
 
 
-@inline
+@apart
+def _add_some(out, begin, weight, row, sources, early, late, released_at, fired_at):
+    """The row of a target that fired, for sources that may have come too late."""
+    for s in range(sources):
+        g = early if released_at[begin + s] < fired_at else late
+        out[begin + s] += weight[row + s] * g
+
+
+@apart
+def _add_fours(out, begin, weight, row0, row1, row2, row3, sources, g0, g1, g2, g3):
+    """The rows of four targets, which share what they add to."""
+    for s in range(sources):
+        out[begin + s] += (
+            (g0 * weight[row0 + s] + g1 * weight[row1 + s])
+            + (g2 * weight[row2 + s] + g3 * weight[row3 + s])
+        )  # fmt: skip
+
+
+@apart
+def _add_row(out, begin, weight, row, sources, g):
+    for s in range(sources):
+        out[begin + s] += g * weight[row + s]
+
+
+@jit
 def credit(
     weight, at, first, size, by_v, by_u, fired_at, first_source, num_sources, released_at, now,
     out, listed,
@@ -115,10 +139,10 @@ def credit(
     for j in range(np.uint64(size)):
         late, early = by_u[target + j], np.float32(by_v[target + j] + by_u[target + j])
         if now and fired_at[target + j] != NEVER:
-            row, k = np.uint64(at) + j * sources, fired_at[target + j]
-            for s in range(sources):
-                g = early if released_at[begin + s] < k else late
-                out[begin + s] += weight[row + s] * g
+            row = np.uint64(at) + j * sources
+            _add_some(
+                out, begin, weight, row, sources, early, late, released_at, fired_at[target + j]
+            )
         elif early != 0:
             listed[count] = j
             count += np.uint64(1)
@@ -130,16 +154,11 @@ def credit(
         g2, g3 = by_v[target + j2] + by_u[target + j2], by_v[target + j3] + by_u[target + j3]
         row0, row1 = np.uint64(at) + j0 * sources, np.uint64(at) + j1 * sources
         row2, row3 = np.uint64(at) + j2 * sources, np.uint64(at) + j3 * sources
-        for s in range(sources):
-            out[begin + s] += (
-                (g0 * weight[row0 + s] + g1 * weight[row1 + s])
-                + (g2 * weight[row2 + s] + g3 * weight[row3 + s])
-            )  # fmt: skip
+        _add_fours(out, begin, weight, row0, row1, row2, row3, sources, g0, g1, g2, g3)
     for i in range(count - count % np.uint64(4), count):
         j = np.uint64(listed[i])
         g, row = by_v[target + j] + by_u[target + j], np.uint64(at) + j * sources
-        for s in range(sources):
-            out[begin + s] += g * weight[row + s]
+        _add_row(out, begin, weight, row, sources, g)
 
 
 @jit

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, jit
+from lava_async._kernel._compiler import apart, inline, jit
 from lava_async._kernel._layout import (
     CONV,
     DELAYS,
@@ -147,17 +147,11 @@ def _decide(way, p, n, t, x):
     x.end_v[n] = way.keep_v[p] * g
 
 
-@jit
-def _decide_alone(net, way, p, t, x):
-    """A population that closes no circle within a time step."""
-    start, stop = np.uint64(net.start[p]), np.uint64(net.start[p + 1])
-    if x.discards:
-        for n in range(np.int64(start), np.int64(stop)):
-            _discard(x.loss, x.loss_first, x.released_at[t, n], x.by_spike, n, t)
-    sigma, by_spike, voltage, fired_at = x.sigma[t], x.by_spike[t], x.voltage[t], x.fired_at[t]
-    by_v, by_u, end_v, end_u = x.by_v[t], x.by_u[t], x.end_v, x.end_u
-    keep_v, keep_u, reset = way.keep_v[p], way.keep_u[p], way.reset
-    for n in range(start, stop):
+@apart
+def _decide_range(
+    first, last, reset, keep_v, keep_u, sigma, by_spike, voltage, fired_at, by_v, by_u, end_v, end_u
+):  # fmt: skip
+    for n in range(first, last):
         g = _by_voltage(
             reset, sigma[n], by_spike[n], end_v[n], np.float32(voltage[n]), fired_at[n] != NEVER
         )
@@ -165,6 +159,22 @@ def _decide_alone(net, way, p, t, x):
         by_u[n] = _UNIT * end_u[n]
         end_u[n] = keep_u * (g + end_u[n])
         end_v[n] = keep_v * g
+
+
+@inline
+def _decide_alone(net, way, p, t, x):
+    """A population that closes no circle within a time step.
+
+    Inlined, as handing over all these arrays takes longer than the work.
+    """
+    start, stop = np.uint64(net.start[p]), np.uint64(net.start[p + 1])
+    if x.discards:
+        for n in range(np.int64(start), np.int64(stop)):
+            _discard(x.loss, x.loss_first, x.released_at[t, n], x.by_spike, n, t)
+    _decide_range(
+        start, stop, way.reset, way.keep_v[p], way.keep_u[p], x.sigma[t], x.by_spike[t],
+        x.voltage[t], x.fired_at[t], x.by_v[t], x.by_u[t], x.end_v, x.end_u,
+    )  # fmt: skip
 
 
 @inline

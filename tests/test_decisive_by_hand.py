@@ -205,7 +205,8 @@ def test_gradients_sum_over_the_batch():
 
 def test_an_unknown_reset_is_refused():
     graph = la.Graph((1,), [neuron(20)], one_by_one((-1, 0, 60)))
-    with pytest.raises(la.errors.ValidationError, match="reset: expected one of through, detached, full"):
+    wanted = "reset: expected one of through, detached, full"
+    with pytest.raises(la.errors.ValidationError, match=wanted):
         back(graph, [[1]], [[0]], reset="none")
 
 

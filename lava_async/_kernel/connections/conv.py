@@ -98,6 +98,15 @@ def _tap(distance, dilation):
     return tap if tap * dilation == distance else np.int64(-1)
 
 
+@inline
+def _weights(row, channel, y, x, i, j):
+    """Where the weights between a source and the targets at row i, column j are; -1: nowhere."""
+    ky = _tap(y - i * row[STRIDE_H], row[DILATION_H])
+    kx = _tap(x - j * row[STRIDE_W], row[DILATION_W])
+    place = ((channel * row[KERNEL_H] + ky) * row[KERNEL_W] + kx) * row[OUT_GROUP]
+    return place if ky >= 0 and kx >= 0 else np.int64(-1)
+
+
 @jit
 def deliver(net, row, start, current, hit, hits, count, now, source, times):
     """Walk the taps of one source neuron that lie inside the target. Returns how many."""
@@ -107,16 +116,12 @@ def deliver(net, row, start, current, hit, hits, count, now, source, times):
     factor = np.int32(times)
     synops = 0
     for i in range(top, bottom):
-        ky = _tap(y - i * row[STRIDE_H], row[DILATION_H])
-        if ky < 0:
-            continue
         for j in range(left, right):
-            kx = _tap(x - j * row[STRIDE_W], row[DILATION_W])
-            if kx < 0:
+            place = _weights(row, channel, y, x, i, j)
+            if place < 0:
                 continue
             n = np.uint64(first_target + i * row[OUT_WIDTH] + j)
-            tap = ((channel * row[KERNEL_H] + ky) * row[KERNEL_W] + kx) * out_group
-            tap = np.uint64(row[AT] + tap)
+            tap = np.uint64(row[AT] + place)
             for o in range(np.uint64(out_group)):
                 current[n] += factor * np.int32(net.weight[tap + o])
                 if now:
@@ -231,16 +236,12 @@ def credit_one(net, row, source, by_v, by_u, fired_at, released_at, now):
     first_target = row[START] + channel // row[IN_GROUP] * row[OUT_GROUP] * plane
     total = np.float32(0)
     for i in range(top, bottom):
-        ky = _tap(y - i * row[STRIDE_H], row[DILATION_H])
-        if ky < 0:
-            continue
         for j in range(left, right):
-            kx = _tap(x - j * row[STRIDE_W], row[DILATION_W])
-            if kx < 0:
+            place = _weights(row, channel, y, x, i, j)
+            if place < 0:
                 continue
             n = np.uint64(first_target + i * row[OUT_WIDTH] + j)
-            tap = ((channel * row[KERNEL_H] + ky) * row[KERNEL_W] + kx) * row[OUT_GROUP]
-            tap = np.uint64(row[AT] + tap)
+            tap = np.uint64(row[AT] + place)
             for o in range(np.uint64(row[OUT_GROUP])):
                 g = by_current(n, by_v, by_u, fired_at, released_at, now)
                 total += np.float32(net.weight[tap + o]) * g
@@ -255,16 +256,12 @@ def learn(row, source, times, by_v, by_u, fired_at, released_at, now, gradient, 
     channel, y, x, top, bottom, left, right = _reached(row, source)
     first_target = row[START] + channel // row[IN_GROUP] * np.int64(out_group * plane)
     for i in range(top, bottom):
-        ky = _tap(y - i * row[STRIDE_H], row[DILATION_H])
-        if ky < 0:
-            continue
         for j in range(left, right):
-            kx = _tap(x - j * row[STRIDE_W], row[DILATION_W])
-            if kx < 0:
+            place = _weights(row, channel, y, x, i, j)
+            if place < 0:
                 continue
             n = np.uint64(first_target + i * row[OUT_WIDTH] + j)
-            tap = ((channel * row[KERNEL_H] + ky) * row[KERNEL_W] + kx) * row[OUT_GROUP]
-            tap = np.uint64(at + tap)
+            tap = np.uint64(at + place)
             if now:
                 for o in range(out_group):
                     g = by_v[n] if released_at < fired_at[n] else np.float32(0)

@@ -62,3 +62,19 @@ def spikes(shape, seed=0, density=0.3, high=2):
 
 def network(blocks, schedule=None, **settings):
     return async_slayer.Network(blocks, schedule or la.Momentum(4), **settings)
+
+
+def random_chain(build, rng, seed, taus, samples):
+    """Blocks by ``dense_blocks`` or ``conv_blocks`` with random neurons, and an input for them."""
+    neuron = {
+        "threshold": rng.choice([0.5, 1.25, 2.0]),
+        "current_decay": rng.random(),
+        "voltage_decay": rng.random(),
+        "tau_grad": rng.choice(taus),
+        "scale_grad": rng.choice([1.0, 3.0]),
+    }
+    blocks = build(neuron=neuron, seed=seed, weight_norm=bool(seed % 2))
+    if build is conv_blocks:
+        blocks = blocks[1:]  # SLAYER's input block clips its input
+    shape = (20,) if build is dense_blocks else (2, 7, 6)
+    return blocks, spikes((samples, *shape, 8), seed)

@@ -67,17 +67,7 @@ LOSSES = {
 @pytest.mark.parametrize("build", [sb.dense_blocks, sb.conv_blocks])
 def test_layer_by_layer_it_is_slayers(build, loss, seed):
     rng = np.random.default_rng([seed, len(loss)])
-    neuron = {
-        "threshold": rng.choice([0.5, 1.25, 2.0]),
-        "current_decay": rng.random(),
-        "voltage_decay": rng.random(),
-        "tau_grad": rng.choice([0.03, 0.1]),
-        "scale_grad": rng.choice([1.0, 3.0]),
-    }
-    blocks = build(neuron=neuron, seed=seed, weight_norm=bool(seed % 2))
-    if build is sb.conv_blocks:
-        blocks = blocks[1:]  # SLAYER's input block clips its input
-    x = sb.spikes((4, *((20,) if build is sb.dense_blocks else (2, 7, 6)), 8), seed)
+    blocks, x = sb.random_chain(build, rng, seed, taus=[0.03, 0.1], samples=4)
     net = async_slayer.Network(blocks, la.LayerSync())
     label = torch.from_numpy(rng.integers(0, 4, 4))
     ours = net(x)

@@ -45,17 +45,7 @@ def by_output_spikes(name, output):
 @pytest.mark.parametrize("build", [sb.dense_blocks, sb.conv_blocks])
 def test_layered_chains_have_slayers_gradient(build, loss, seed):
     rng = np.random.default_rng(seed)
-    neuron = {
-        "threshold": rng.choice([0.5, 1.25, 2.0]),
-        "current_decay": rng.random(),
-        "voltage_decay": rng.random(),
-        "tau_grad": rng.choice([0.02, 0.1]),
-        "scale_grad": rng.choice([1.0, 3.0]),
-    }
-    blocks = build(neuron=neuron, seed=seed, weight_norm=bool(seed % 2))
-    if build is sb.conv_blocks:
-        blocks = blocks[1:]  # SLAYER's input block clips its input
-    x = sb.spikes((3, *((20,) if build is sb.dense_blocks else (2, 7, 6)), 8), seed)
+    blocks, x = sb.random_chain(build, rng, seed, taus=[0.02, 0.1], samples=3)
     theirs = torch.nn.Sequential(*blocks)(x)
     by_spikes = by_output_spikes(loss, theirs)
     net = async_slayer.Network(blocks, la.LayerSync(), input_shape=x.shape[1:-1])

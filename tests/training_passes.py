@@ -47,7 +47,7 @@ def run(graph, x, schedule, *, stop_after=None, ids=None, dropout=None, neuron_r
     ids = np.arange(len(x)) if ids is None else np.asarray(ids, np.int64)
     frames = x.reshape(len(x), -1).astype(dtype)
     return trainer.run(
-        *numbers(graph), frames, x.shape[-1], ids, schedule, stop_after=stop_after,
+        trainer.load(*numbers(graph)), frames, x.shape[-1], ids, schedule, stop_after=stop_after,
         dropout=dropout, neuron_range=neuron_range or (0, graph.num_neurons), taped=taped,
         threads=threads,
     )  # fmt: skip

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lava_async._kernel import is_compiled
+from lava_async._kernel import is_compiled, training
 from lava_async._semantics import decisive as definition
 from lava_async._semantics import reference
 from lava_async._semantics.decisive import Reset
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync
 from lava_async.slayer import surrogate as surrogates
-from lava_async.slayer.inputs import MOST_COUNT
+from lava_async.slayer.inputs import lost
 from lava_async.slayer.integers import Integers
 from lava_async.slayer.settings import Settings
 from lava_async.slayer.wiring import Wiring
@@ -93,7 +93,7 @@ class Execution:
     reset : "through", "detached" or "full"
     surrogate : Surrogate
     frames : (B, inputs, T) array
-        Counts, as `inputs.as_counts` gives them.
+        Counts, as `inputs.as_counts` gives them; checked, unless the kernel runs them all.
     ids : (B,) int64
     everyone : bool
         Whether the spikes of all neurons are wanted, or those of the output population.
@@ -129,6 +129,7 @@ class Execution:
         drawn = settings.schedule.draw(ids)
         self._parts: list[tuple[_Part, npt.NDArray[np.intp] | slice]] = []
         self._walked = False
+        self._loaded: dict[bool, training.Loaded] = {}
         for i, schedule in enumerate(settings.schedule.parts):
             here = np.flatnonzero(drawn == i)
             if len(here):
@@ -160,7 +161,7 @@ class Execution:
             biases = [
                 _shared(bias[self.wiring.pattern.slice(p)], own)
                 for p, own in enumerate(self.integers.biases)
-                if own is not None
+                if own is not None and bias is not None
             ]
             for i, g in enumerate([*weights, *biases]):
                 if wanted[i] and g is not None:
@@ -178,6 +179,17 @@ class Execution:
         """Let go of the tape, if it has served: what is saved may also have moved elsewhere."""
         if self._walked:
             self._parts.clear()
+            self._loaded.clear()
+
+    def loaded(
+        self, schedule: LayerSync | AsyncSchedule
+    ) -> tuple[training.Trainer, training.Loaded]:
+        """The network in the kernel, the same for all schedules of a kind."""
+        layered = schedule.layered
+        trainer = self.wiring.trainer(layered)
+        if layered not in self._loaded:
+            self._loaded[layered] = trainer.load(*self.integers.arrays())
+        return trainer, self._loaded[layered]
 
 
 def _shared(gradient: npt.NDArray, bias: Tensor) -> npt.NDArray:
@@ -200,8 +212,11 @@ class _Part(abc.ABC):
     def backward(
         self, execution: Execution, loss: npt.NDArray[np.float32], wanted: Sequence[bool],
         by_frames: bool,
-    ) -> tuple[Sequence[npt.NDArray | None], npt.NDArray, npt.NDArray | None]:  # fmt: skip
-        """Gradients by the weights of each connection, by biases (N,), and by frames."""
+    ) -> tuple[Sequence[npt.NDArray | None], npt.NDArray | None, npt.NDArray | None]:  # fmt: skip
+        """Gradients by the weights of each connection, by biases (N,), and by frames.
+
+        Those by biases where there are any, those by frames where they are asked for.
+        """
 
 
 class _Compiled(_Part):
@@ -212,10 +227,9 @@ class _Compiled(_Part):
         ids: npt.NDArray[np.int64],
     ):  # fmt: skip
         settings, neurons = execution.settings, execution.neurons
-        weights, parameters = execution.integers.arrays()
-        self._ran = execution.wiring.trainer(isinstance(schedule, LayerSync)).run(
-            weights,
-            parameters,
+        trainer, loaded = execution.loaded(schedule)
+        self._ran = trainer.run(
+            loaded,
             frames.reshape(len(frames), -1),
             frames.shape[-1],
             ids,
@@ -236,6 +250,7 @@ class _Compiled(_Part):
         surrogate = execution.integers.surrogate(execution.surrogate, ran.voltage)
         return ran.backward(
             np.ascontiguousarray(loss), surrogate, reset=execution.reset, wanted=wanted,
+            by_bias=any(own is not None for own in execution.integers.biases),
             by_frames=by_frames,
         )  # fmt: skip
 
@@ -250,11 +265,9 @@ class _Defined(_Part):
         self._layered = isinstance(schedule, LayerSync)
         self._graph = execution.integers.graph()
         dropout = execution.settings.dropout
-        self._frames = _whole(frames)
+        self._frames = frames.astype(np.int64)
         if dropout.input:
-            sample, index, time_step = np.nonzero(self._frames)
-            lost = dropout.input_lost(ids[sample], time_step, index)
-            self._frames[sample[lost], index[lost], time_step[lost]] = 0
+            self._frames[lost(self._frames, ids, dropout)] = 0
         shape = (len(frames), *self._graph.input_shape, frames.shape[-1])
         record, self._tape = reference.run_with_tape(
             self._graph, self._frames.reshape(shape), schedule, execution.settings.stop_after,
@@ -273,18 +286,3 @@ class _Defined(_Part):
             np.moveaxis(whole, 1, 2), execution.reset,
         )  # fmt: skip
         return found.weights, found.bias, found.frames
-
-
-def _whole(frames: npt.NDArray) -> npt.NDArray[np.int64]:
-    """Counts as integers.
-
-    Raises
-    ------
-    NotCounts
-        They are none.
-    """
-    with np.errstate(invalid="ignore"):  # of numbers that are none
-        counts = frames.astype(np.int64)
-    if not (np.array_equal(counts, frames) and counts.min() >= 0 and counts.max() < MOST_COUNT):
-        raise NotCounts
-    return counts

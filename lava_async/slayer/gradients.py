@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lava_async._kernel import is_compiled
 from lava_async._semantics import random
 from lava_async._semantics.decisive import RESETS, Reset
 from lava_async._semantics.schedule import Schedule
@@ -91,6 +92,8 @@ class Decisive(Gradient):
     def run(self, wiring, integers, settings, x, ids, everyone):
         if settings.dropout.refractory:
             raise _belongs_to_unrolled("refractory_dropout", settings.dropout.refractory)
+        if not all(is_compiled(part) for part in settings.schedule.parts):
+            check_counts(x)  # which the kernel does itself
         flat = x.flatten(1, -2)
         try:
             execution = decisive.Execution(

@@ -7,14 +7,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lava_async._kernel.training import MOST_COUNT
 from lava_async._semantics import random
 from lava_async._semantics.connections import Shape
 from lava_async._semantics.dropout import Dropout
 from lava_async.errors import ValidationError
-from lava_async.slayer.neurons import FLOAT32_EXACT
-
-MOST_COUNT = FLOAT32_EXACT
-"""Input counts are below."""
 
 _DTYPES = frozenset({
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
@@ -92,11 +89,18 @@ def check_ids(sample_ids: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
     return ids.astype(np.int64)
 
 
-def kept(frames: Tensor, ids: npt.NDArray[np.int64], dropout: Dropout) -> Tensor:
-    """(N, inputs, T), 0 where an input is lost. Draws only where there is one."""
-    counts = frames.cpu().numpy()
+def lost(
+    counts: npt.NDArray, ids: npt.NDArray[np.int64], dropout: Dropout
+) -> tuple[npt.NDArray[np.intp], ...]:
+    """Indices of the counts (N, inputs, T) that are lost. Draws only where there is one."""
     sample, index, time_step = np.nonzero(counts)
-    lost = dropout.input_lost(ids[sample], time_step, index)
+    gone = dropout.input_lost(ids[sample], time_step, index)
+    return sample[gone], index[gone], time_step[gone]
+
+
+def kept(frames: Tensor, ids: npt.NDArray[np.int64], dropout: Dropout) -> Tensor:
+    """(N, inputs, T), 0 where an input is lost."""
+    counts = frames.cpu().numpy()
     mask = np.ones_like(counts)
-    mask[sample[lost], index[lost], time_step[lost]] = 0
+    mask[lost(counts, ids, dropout)] = 0
     return torch.from_numpy(mask).to(frames.device)

@@ -10,6 +10,7 @@ become vector code without reassociation: the same bits for any number of thread
 processor.
 """
 
+from lava_async._kernel.training.batch import Loaded as Loaded
 from lava_async._kernel.training.batch import Neurons as Neurons
 from lava_async._kernel.training.batch import Pass as Pass
 from lava_async._kernel.training.batch import Surrogate as Surrogate
@@ -18,3 +19,4 @@ from lava_async._kernel.training.layout import ARCTAN as ARCTAN
 from lava_async._kernel.training.layout import EXPONENTIAL as EXPONENTIAL
 from lava_async._kernel.training.layout import FAST_SIGMOID as FAST_SIGMOID
 from lava_async._kernel.training.layout import GIVEN as GIVEN
+from lava_async._kernel.training.layout import MOST_COUNT as MOST_COUNT

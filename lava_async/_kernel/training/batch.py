@@ -87,8 +87,15 @@ class Gradients(NamedTuple):
     """Of a loss, summed over a batch."""
 
     weights: list[npt.NDArray[np.float32] | None]  # by the integers of each connection
-    bias: npt.NDArray[np.float32]  # (N,) by the integer biases
+    bias: npt.NDArray[np.float32] | None  # (N,) by the integer biases
     frames: npt.NDArray[np.float32] | None  # (B, inputs, T) by the input counts
+
+
+class Loaded(NamedTuple):
+    """A network with the numbers that it runs with."""
+
+    net: Net
+    weights: Sequence[npt.NDArray[np.float32]]  # of each connection of the graph, in its shape
 
 
 class Trainer:
@@ -113,10 +120,28 @@ class Trainer:
             default=0,
         )
 
+    def load(
+        self, weights: Sequence[npt.NDArray[np.float32]], neurons: Neurons
+    ) -> Loaded:
+        """The network with these whole numbers as its weights, and these neurons."""
+        net = self.net
+        weight = np.empty_like(net.weight)
+        for row, index in zip(net.wiring, self.order, strict=True):
+            arranged = arrange(self.graph.connections[index], weights[index])
+            weight[row[AT] : row[AT] + arranged.size] = arranged.reshape(-1)
+        sizes = [p.size for p in self.graph.populations]
+        bias = [
+            np.zeros(size, np.int32) if own is None else np.broadcast_to(own, size)
+            for own, size in zip(neurons.bias, sizes, strict=True)
+        ]
+        parameters = lay_out_neurons(
+            neurons.i_decay, neurons.v_decay, neurons.threshold, bias
+        )
+        return Loaded(net._replace(weight=weight, **parameters), weights)
+
     def run(
         self,
-        weights: Sequence[npt.NDArray[np.float32]],
-        neurons: Neurons,
+        loaded: Loaded,
         frames: npt.NDArray,
         num_steps: int,
         ids: npt.NDArray[np.int64],
@@ -132,9 +157,7 @@ class Trainer:
 
         Parameters
         ----------
-        weights : sequence of arrays
-            Of each connection of the graph: whole numbers, in the shape of its weights.
-        neurons : Neurons
+        loaded : Loaded
         frames : (B, inputs * T) array
             Counts, uint8, int32 or float32.
         num_steps : int
@@ -151,7 +174,7 @@ class Trainer:
         threads : int
         """
         dropout = dropout or Dropout()
-        net = self._with(weights, neurons)
+        net = loaded.net
         plan = compile_schedule(net, schedule, stop_after, dropout)
         check_entries(frames.shape[1] // num_steps, num_steps)
         frames = as_frames(frames)
@@ -171,25 +194,9 @@ class Trainer:
         pieces = _threads.pieces(batch, threads, _LEAST)
         bad = [found for found in _threads.in_threads(work, pieces, threads) if found >= 0]
         return Pass(
-            self, net, weights, neurons, tape, spikes, neuron_range, threads,
+            self, loaded, tape, spikes, neuron_range, threads,
             discards=stop_after is not None or dropout.spike > 0, bad=min(bad, default=None),
         )  # fmt: skip
-
-    def _with(self, weights: Sequence[npt.NDArray[np.float32]], neurons: Neurons) -> Net:
-        net = self.net
-        weight = np.empty_like(net.weight)
-        for row, index in zip(net.wiring, self.order, strict=True):
-            arranged = arrange(self.graph.connections[index], weights[index])
-            weight[row[AT] : row[AT] + arranged.size] = arranged.reshape(-1)
-        sizes = [p.size for p in self.graph.populations]
-        bias = [
-            np.zeros(size, np.int32) if own is None else np.broadcast_to(own, size)
-            for own, size in zip(neurons.bias, sizes, strict=True)
-        ]
-        parameters = lay_out_neurons(
-            neurons.i_decay, neurons.v_decay, neurons.threshold, bias
-        )
-        return net._replace(weight=weight, **parameters)
 
 
 def _padded(connection: Conv, source_shape: Shape) -> int:
@@ -211,13 +218,13 @@ class Pass:
     """
 
     def __init__(
-        self, trainer: Trainer, net: Net, weights, neurons: Neurons, tape: Tape, spikes,
+        self, trainer: Trainer, loaded: Loaded, tape: Tape, spikes,
         neuron_range: tuple[int, int], threads: int, discards: bool, bad: int | None,
     ):  # fmt: skip
         self.spikes: npt.NDArray[np.int8] = spikes
         self.bad = bad
-        self._trainer, self._net, self._tape = trainer, net, tape
-        self._weights, self._neurons = weights, neurons
+        self._trainer, self._tape = trainer, tape
+        self._net, self._weights = loaded
         self._first = neuron_range[0]
         self._threads = threads
         self._discards = discards
@@ -245,6 +252,7 @@ class Pass:
         *,
         reset: Reset = "through",
         wanted: Sequence[bool] | None = None,
+        by_bias: bool = True,
         by_frames: bool = False,
     ) -> Gradients:
         """The decisive gradient.
@@ -257,8 +265,8 @@ class Pass:
         reset : "through", "detached" or "full"
         wanted : sequence of bool, optional
             Of which connections, all by default.
-        by_frames : bool
-            Whether that of the input is wanted, too.
+        by_bias, by_frames : bool
+            Whether those of the biases, and of the input, are wanted.
         """
         tape, net, graph = self._tape, self._net, self._trainer.graph
         batch, num_steps, num_neurons = tape.voltage.shape
@@ -294,7 +302,7 @@ class Pass:
         )
         return Gradients(
             self._learn(way, by_v, by_u, wanted),
-            by_v.reshape(-1, num_neurons).sum(0),
+            by_v.reshape(-1, num_neurons).sum(0) if by_bias else None,
             back.transpose(0, 2, 1) if by_frames else None,
         )
 

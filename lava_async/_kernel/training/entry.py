@@ -11,11 +11,9 @@ from lava_async._kernel._events import find_events
 from lava_async._kernel._layout import FIRED
 from lava_async._kernel._steps import any_step
 from lava_async._kernel.training.credit import ALL, credit, credit_sample, derivatives
-from lava_async._kernel.training.layout import Sample
+from lava_async._kernel.training.layout import MOST_COUNT, Sample
 from lava_async._kernel.training.record import record_events, record_step
 from lava_async._kernel.training.synapses import learn_unit
-
-_MOST = 1 << 24  # input counts are below
 
 
 @jit
@@ -54,7 +52,7 @@ def run_samples(
         num_found = find_events(e, flat, num_steps)
         for k in range(num_found):
             value = flat[e.found[k]]
-            if not (value > 0 and value < _MOST and value == np.floor(value)):
+            if not (value > 0 and value < MOST_COUNT and value == np.floor(value)):
                 return b
         if input_dropout > 0:
             _drop(plan, input_dropout, e, sample_ids[b], num_steps)

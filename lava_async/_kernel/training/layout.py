@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+MOST_COUNT = 1 << 24  # input counts are below, which float32 holds exactly
+
 # When a spike was released, where no forward step did it.
 IN_TIME = np.int32(-1)  # before anyone decided, or a silent neuron's, had there been one
 UNSENT = np.int32(-2)  # the spike was discarded

@@ -49,7 +49,7 @@ def run(graph, x, schedule, *, stop_after=None, ids=None, dropout=None, neuron_r
     return trainer.run(
         trainer.load(*numbers(graph)), frames, x.shape[-1], ids, schedule, stop_after=stop_after,
         dropout=dropout, neuron_range=neuron_range or (0, graph.num_neurons), taped=taped,
-        threads=threads,
+        team=training.OwnThreads(threads),
     )  # fmt: skip
 
 

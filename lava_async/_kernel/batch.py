@@ -11,7 +11,8 @@ from lava_async._kernel._entry import run_samples
 from lava_async._kernel._events import as_frames, check_entries, new_events
 from lava_async._kernel._layout import new_state
 from lava_async._kernel._lowering import compile_graph, compile_schedule
-from lava_async._kernel._threads import cores, in_threads, pieces
+from lava_async._kernel._reserve import Reserve
+from lava_async._kernel._threads import OwnThreads, cores, pieces
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync
@@ -46,16 +47,18 @@ def run(
     fired_at = np.full((batch, rows, num_steps), -1, np.int32)
     released_at = np.full((batch, num_neurons, num_steps) if trace else (0, 0, 0), -1, np.int32)
 
-    def work(low: int, high: int) -> None:
-        # Made here, so that it is alive while the kernel borrows it.
-        s, e = new_state(graph), new_events(frames.shape[1], num_steps)
-        run_samples(
-            net, plan, s, e, frames, ids, low, high, spikes, numbers, trace, fired_at,
-            released_at,
-        )  # fmt: skip
+    entries = frames.shape[1]
+    states = Reserve(lambda _: (new_state(graph), new_events(entries, num_steps)))
 
-    threads = min(num_threads or cores(), batch)
-    in_threads(work, pieces(batch, threads), threads)
+    def work(low: int, high: int) -> None:
+        with states.lent(0) as (s, e):
+            run_samples(
+                net, plan, s, e, frames, ids, low, high, spikes, numbers, trace, fired_at,
+                released_at,
+            )  # fmt: skip
+
+    team = OwnThreads(min(num_threads or cores(), batch))
+    team.run(work, pieces(batch, team.size))
 
     shape = (batch, *graph.out_shape, num_steps)
     return Record(

@@ -24,6 +24,7 @@ from lava_async._semantics import reference
 from lava_async._semantics.decisive import Reset
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync
 from lava_async.slayer import surrogate as surrogates
+from lava_async.slayer import threads
 from lava_async.slayer.inputs import lost
 from lava_async.slayer.integers import Integers
 from lava_async.slayer.settings import Settings
@@ -238,7 +239,7 @@ class _Compiled(_Part):
             dropout=settings.dropout,
             neuron_range=(neurons.start, neurons.stop),
             taped=execution.taped,
-            threads=settings.num_threads,
+            team=threads.team(settings.num_threads),
         )
         if self._ran.bad is not None:
             raise NotCounts

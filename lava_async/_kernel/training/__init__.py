@@ -10,6 +10,8 @@ become vector code without reassociation: the same bits for any number of thread
 processor.
 """
 
+from lava_async._kernel._threads import OwnThreads as OwnThreads
+from lava_async._kernel._threads import Team as Team
 from lava_async._kernel.training.batch import Loaded as Loaded
 from lava_async._kernel.training.batch import Neurons as Neurons
 from lava_async._kernel.training.batch import Pass as Pass

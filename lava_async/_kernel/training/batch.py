@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,15 +11,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._kernel import _threads
-from lava_async._kernel._events import as_frames, check_entries, new_events
-from lava_async._kernel._layout import AT, LANES, Net, new_state
+from lava_async._kernel._events import Events, as_frames, check_entries, new_events
+from lava_async._kernel._layout import AT, LANES, Net, State, new_state
 from lava_async._kernel._lowering import (
     compile_graph,
     compile_schedule,
     connection_order,
     lay_out_neurons,
 )
+from lava_async._kernel._reserve import Reserve, room
+from lava_async._kernel._threads import Team, cut, pieces
 from lava_async._kernel.connections import arrange, restore, turn_round
 from lava_async._kernel.training import entry
 from lava_async._kernel.training.layout import (
@@ -119,6 +121,54 @@ class Trainer:
             (_padded(c, graph.source_shape(c)) for c in graph.connections if isinstance(c, Conv)),
             default=0,
         )
+        self.num_inputs = math.prod(graph.input_shape)
+        # All of one number of time steps; tapes and gradients by how many samples there is room.
+        self.states = Reserve(self._new_state)
+        self.tapes = Reserve(self._new_tape)
+        self.no_tape = self._new_tape((0, 0))
+        self.scratch = Reserve(self._new_scratch)
+        self.gradients = Reserve(self._new_gradients)
+
+    def _new_state(self, num_steps: int) -> tuple[State, Events]:
+        return new_state(self.graph), new_events(self.num_inputs * num_steps, num_steps)
+
+    def _new_tape(self, size: tuple[int, int]) -> Tape:
+        batch, num_steps = size
+        num_neurons, num_populations = self.graph.num_neurons, len(self.graph.populations)
+        entries = batch * num_steps * self.num_inputs
+        shape = (batch, num_steps, num_neurons)
+        return Tape(
+            voltage=np.empty(shape, np.int32),
+            fired_at=np.empty(shape, np.int32),
+            released_at=np.empty(shape, np.int32),
+            # One entry more for each sample: the one after the last is written before it is known.
+            sent=room(batch * (num_steps * num_neurons + 1), np.uint32),
+            sent_begin=np.empty((batch, num_steps, num_populations + 1), np.int64),
+            event=room(entries, np.uint32),
+            times=room(entries, np.float32),
+            event_begin=np.empty((batch, num_steps + 1), np.int64),
+            active=np.empty(num_neurons, np.uint8),
+        )
+
+    def _new_scratch(self, num_steps: int) -> tuple:
+        num_neurons = self.graph.num_neurons
+        return (
+            np.empty((num_steps, num_neurons), np.float32),
+            np.empty((num_steps, num_neurons), np.float32),
+            np.empty((num_steps, num_neurons), np.float32),
+            np.empty(num_neurons, np.float32),
+            np.empty(num_neurons, np.float32),
+            Scratch(
+                np.empty(num_neurons + 3, np.uint32),
+                np.empty(num_neurons + 3, np.float32),
+                np.empty(self.canvas, np.float32),
+                np.empty(self.canvas, np.int32),
+            ),
+        )
+
+    def _new_gradients(self, size: tuple[int, int]) -> tuple[npt.NDArray, npt.NDArray]:
+        shape = (*size, self.graph.num_neurons)
+        return np.empty(shape, np.float32), np.empty(shape, np.float32)
 
     def load(
         self, weights: Sequence[npt.NDArray[np.float32]], neurons: Neurons
@@ -151,7 +201,7 @@ class Trainer:
         dropout: Dropout | None = None,
         neuron_range: tuple[int, int],
         taped: bool,
-        threads: int,
+        team: Team,
     ) -> Pass:
         """A forward pass.
 
@@ -171,32 +221,52 @@ class Trainer:
             Whose spikes are wanted.
         taped : bool
             Whether there may be a way back.
-        threads : int
+        team : Team
         """
         dropout = dropout or Dropout()
         net = loaded.net
         plan = compile_schedule(net, schedule, stop_after, dropout)
         check_entries(frames.shape[1] // num_steps, num_steps)
         frames = as_frames(frames)
-        batch, entries, num_neurons = len(frames), frames.shape[1], self.graph.num_neurons
+        batch = len(frames)
         spikes = np.zeros((batch, neuron_range[1] - neuron_range[0], num_steps), np.int8)
-        tape = _new_tape(
-            batch if taped else 0, num_steps, num_neurons, len(self.graph.populations), entries
-        )
+        size = _room(batch) if taped else 0, num_steps
+        tape = self.tapes.take(size) if taped else self.no_tape
+        tape.active[:] = 0
 
         def work(low: int, high: int) -> int:
-            s, e = new_state(self.graph), new_events(entries, num_steps)
-            return entry.run_samples(
-                net, plan, s, e, frames, ids, low, high,
-                float(dropout.input), neuron_range, spikes, taped, tape,
-            )  # fmt: skip
+            with self.states.lent(num_steps) as (s, e):
+                return entry.run_samples(
+                    net, plan, s, e, frames, ids, low, high,
+                    float(dropout.input), neuron_range, spikes, taped, tape,
+                )  # fmt: skip
 
-        pieces = _threads.pieces(batch, threads, _LEAST)
-        bad = [found for found in _threads.in_threads(work, pieces, threads) if found >= 0]
-        return Pass(
-            self, loaded, tape, spikes, neuron_range, threads,
+        found = team.run(work, pieces(batch, team.size, _LEAST))
+        bad = [sample for sample in found if sample >= 0]
+        ran = Pass(
+            self, loaded, _cut(tape, batch), spikes, neuron_range, team,
             discards=stop_after is not None or dropout.spike > 0, bad=min(bad, default=None),
         )  # fmt: skip
+        if taped:
+            weakref.finalize(ran, self.tapes.give_back, size, tape).atexit = False
+        return ran
+
+
+def _room(batch: int) -> int:
+    """Samples that there is room for: more than asked, that a few more will fit, too."""
+    step = 1 << max(0, batch.bit_length() - 3)
+    return -(-batch // step) * step
+
+
+def _cut(tape: Tape, batch: int) -> Tape:
+    """A tape of the first samples."""
+    return tape._replace(
+        voltage=tape.voltage[:batch],
+        fired_at=tape.fired_at[:batch],
+        released_at=tape.released_at[:batch],
+        sent_begin=tape.sent_begin[:batch],
+        event_begin=tape.event_begin[:batch],
+    )
 
 
 def _padded(connection: Conv, source_shape: Shape) -> int:
@@ -219,14 +289,14 @@ class Pass:
 
     def __init__(
         self, trainer: Trainer, loaded: Loaded, tape: Tape, spikes,
-        neuron_range: tuple[int, int], threads: int, discards: bool, bad: int | None,
+        neuron_range: tuple[int, int], team: Team, discards: bool, bad: int | None,
     ):  # fmt: skip
         self.spikes: npt.NDArray[np.int8] = spikes
         self.bad = bad
         self._trainer, self._tape = trainer, tape
         self._net, self._weights = loaded
         self._first = neuron_range[0]
-        self._threads = threads
+        self._team = team
         self._discards = discards
 
     @property
@@ -268,43 +338,31 @@ class Pass:
         by_bias, by_frames : bool
             Whether those of the biases, and of the input, are wanted.
         """
-        tape, net, graph = self._tape, self._net, self._trainer.graph
+        tape, net, trainer = self._tape, self._net, self._trainer
         batch, num_steps, num_neurons = tape.voltage.shape
         way = self._way(surrogate, _RESETS[reset], by_frames)
-        by_v = np.empty(tape.voltage.shape, np.float32)
-        by_u = np.empty(tape.voltage.shape, np.float32)
-        num_inputs = int(np.prod(graph.input_shape)) if by_frames else 0
+        size = _room(batch), num_steps
+        num_inputs = trainer.num_inputs if by_frames else 0
         back = np.zeros((batch if by_frames else 0, num_steps, num_inputs), np.float32)
         given = np.zeros((0, 0, 0), np.float32) if surrogate.given is None else surrogate.given
 
-        def credit(low: int, high: int) -> None:
-            scratch = (
-                np.empty((num_steps, num_neurons), np.float32),
-                np.empty((num_steps, num_neurons), np.float32),
-                np.empty((num_steps, num_neurons), np.float32),
-                np.empty(num_neurons, np.float32),
-                np.empty(num_neurons, np.float32),
-                Scratch(
-                    np.empty(num_neurons + 3, np.uint32),
-                    np.empty(num_neurons + 3, np.float32),
-                    np.empty(self._trainer.canvas, np.float32),
-                    np.empty(self._trainer.canvas, np.int32),
-                ),
-                np.zeros((num_steps, num_inputs), np.int32),
-            )
-            entry.credit_samples(
-                net, way, tape, loss, self._first, self._discards, given, low, high, by_v, by_u,
-                back, scratch,
-            )  # fmt: skip
+        at_once = np.zeros((num_steps, num_inputs), np.int32)
 
-        _threads.in_threads(
-            credit, _threads.pieces(batch, self._threads, _LEAST), self._threads
-        )
-        return Gradients(
-            self._learn(way, by_v, by_u, wanted),
-            by_v.reshape(-1, num_neurons).sum(0) if by_bias else None,
-            back.transpose(0, 2, 1) if by_frames else None,
-        )
+        with trainer.gradients.lent(size) as (by_v, by_u):
+
+            def credit(low: int, high: int) -> None:
+                with trainer.scratch.lent(num_steps) as scratch:
+                    entry.credit_samples(
+                        net, way, tape, loss, self._first, self._discards, given, low, high,
+                        by_v, by_u, back, (*scratch, at_once),
+                    )  # fmt: skip
+
+            self._team.run(credit, pieces(batch, self._team.size, _LEAST))
+            return Gradients(
+                self._learn(way, by_v, by_u, wanted),
+                by_v[:batch].reshape(-1, num_neurons).sum(0) if by_bias else None,
+                back.transpose(0, 2, 1) if by_frames else None,
+            )
 
     def _way(self, surrogate: Surrogate, reset: int, by_frames: bool) -> Way:
         trainer, net = self._trainer, self._net
@@ -333,8 +391,8 @@ class Pass:
         self, way: Way, by_v: npt.NDArray, by_u: npt.NDArray, wanted: Sequence[bool] | None
     ) -> list[npt.NDArray[np.float32] | None]:
         """The gradient of each connection's weights."""
-        trainer, batch = self._trainer, len(by_v)
-        graph, threads = trainer.graph, self._threads
+        trainer, batch = self._trainer, len(self._tape.voltage)
+        graph, threads = trainer.graph, self._team.size
         units: list[list[list[int]]] = [[] for _ in range(threads)]
         places: dict[int, tuple[int, int, int]] = {}  # begin, size, how many sums
         length = 0
@@ -346,12 +404,12 @@ class Pass:
             if isinstance(c, (Conv, OneToOne)):
                 own = [
                     [row, 0, sources, low, high, length + i * size]
-                    for i, (low, high) in enumerate(_threads.cut(batch, _SUMS))
+                    for i, (low, high) in enumerate(cut(batch, _SUMS))
                 ]
             else:
                 own = [
                     [row, low, high, 0, batch, length]
-                    for low, high in _threads.cut(sources, threads)
+                    for low, high in cut(sources, threads)
                 ]
             for i, unit in enumerate(own):
                 units[i % threads].append(unit)
@@ -368,7 +426,7 @@ class Pass:
                 self._net, way, self._tape, by_v, by_u, rows, gradient, before, scratch
             )
 
-        _threads.in_threads(learn, [(own,) for own in units if own], threads)
+        self._team.run(learn, [(own,) for own in units if own])
         found: list[npt.NDArray[np.float32] | None] = [None] * len(graph.connections)
         for index, (begin, size, sums) in places.items():
             parts = gradient[begin : begin + size * sums].reshape(sums, size)
@@ -381,22 +439,3 @@ def _each(values: npt.ArrayLike, count: int, inverse: bool = False) -> npt.NDArr
     """One value for all populations, or one for each; any where none is looked at."""
     each = np.broadcast_to(np.asarray(values if np.size(values) else 1, np.float64), count)
     return (1 / each if inverse else each).astype(np.float32)
-
-
-def _new_tape(
-    batch: int, num_steps: int, num_neurons: int, num_populations: int, entries: int
-) -> Tape:
-    shape = (batch, num_steps, num_neurons)
-    return Tape(
-        voltage=np.empty(shape, np.int32),
-        fired_at=np.empty(shape, np.int32),
-        released_at=np.empty(shape, np.int32),
-        # Lists have room for all, and take no memory but for what is written; one entry more for
-        # each sample, because the one after the last is written before it is known.
-        sent=np.empty(batch * (num_steps * num_neurons + 1), np.uint32),
-        sent_begin=np.empty((batch, num_steps, num_populations + 1), np.int64),
-        event=np.empty(batch * entries, np.uint32),
-        times=np.empty(batch * entries, np.float32),
-        event_begin=np.empty((batch, num_steps + 1), np.int64),
-        active=np.zeros(num_neurons, np.uint8),
-    )

@@ -426,7 +426,7 @@ def test_it_takes_as_many_threads_as_torch(threads, monkeypatch):
     seen, run = [], training.Trainer.run
 
     def watched(self, *arguments, **options):
-        seen.append(options["threads"])
+        seen.append(options["team"].size)
         return run(self, *arguments, **options)
 
     monkeypatch.setattr(training.Trainer, "run", watched)

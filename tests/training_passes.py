@@ -55,8 +55,8 @@ def run(graph, x, schedule, *, stop_after=None, ids=None, dropout=None, neuron_r
 
 def tape_of(done):
     """The tape's arrays, their codes spelt by the definition's tape: see `explained`."""
-    tape = done._tape
-    return tape.voltage, tape.fired_at, tape.released_at
+    tape, num_neurons = done._tape, done.voltage.shape[2]
+    return tuple(a[:, :, :num_neurons] for a in (tape.voltage, tape.fired_at, tape.released_at))
 
 
 def explained(tape, layered):

@@ -7,9 +7,12 @@ from typing import Any
 
 import numba
 import numba.extending
+import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
+LINE = 64  # bytes that come from memory together
 BLOCK = 64  # entries that are looked at together: as many as a word has bits
 
 # No fastmath: integer-exact, and the only floating-point numbers are keys of spikes and quotients
@@ -63,6 +66,34 @@ def borrow(typing_context, value):
         return without_count(context, builder, value, arguments[0])
 
     return value(value), generate
+
+
+@intrinsic
+def _fetch(typing_context, array, place):
+    """Bring the line of memory that an entry is in close to the processor."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # To read, kept in all caches, data.
+        builder.call(prefetch, [address, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), generate
+
+
+@inline
+def fetch(array, first, last):
+    """Have entries first..last brought from memory while other work goes on.
+
+    Processors guess what comes next, but not across pages, nor from rows that lie apart.
+    """
+    size = np.uint64(LINE // array.itemsize)
+    for place in range(np.uint64(first), np.uint64(last), size):
+        _fetch(array, place)
 
 
 @intrinsic

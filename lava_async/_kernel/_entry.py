@@ -38,16 +38,16 @@ def run_samples(
     released_at,
 ):  # fmt: skip
     """Run samples low..high of a batch; see `batch.run` for the arrays."""
-    net, s, e = borrow(net), borrow(s), borrow(e)
+    net, plan, s, e = borrow(net), borrow(plan), borrow(s), borrow(e)
     spikes, numbers, sample_ids = borrow(spikes), borrow(numbers), borrow(sample_ids)
-    fired_at, released_at = borrow(fired_at), borrow(released_at)
+    frames, fired_at, released_at = borrow(frames), borrow(fired_at), borrow(released_at)
     num_steps = spikes.shape[2]
     outputs = net.start[net.output], net.start[net.output + 1]
     for b in range(low, high):
         s.u[:] = 0
         s.v[:] = 0
         s.current[:] = 0
-        find_events(e, borrow(frames[b]), num_steps)
+        find_events(e, frames[b], num_steps)
         for t in range(num_steps):
             first, last = e.begin[t], e.stop[t]
             any_step(net, plan, s, e.index, e.times, first, last, sample_ids[b], t)
@@ -69,4 +69,5 @@ def run_samples(
 @on_disk
 def run_step(net, plan, s, index, times, sample, time_step):
     """Run one time step of one sample; see `stepper.Stepper.step` for the arrays."""
-    any_step(borrow(net), plan, borrow(s), index, times, 0, len(index), sample, time_step)
+    net, plan, s = borrow(net), borrow(plan), borrow(s)
+    any_step(net, plan, s, borrow(index), borrow(times), 0, len(index), sample, time_step)

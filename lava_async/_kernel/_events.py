@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._kernel._compiler import BLOCK, inline, jit, not_zero, trailing_zeros
+from lava_async._kernel._compiler import BLOCK, fetch, inline, jit, not_zero, trailing_zeros
 from lava_async.errors import ValidationError
 
+MOST_COUNT = 1 << 24  # of an entry, is below; float32 holds that exactly
 MAX_ENTRIES = (1 << 32) - 1
 """Inputs times time steps of one sample that an event's 32 bits can number."""
 
@@ -22,6 +23,9 @@ def check_entries(num_inputs: int, num_steps: int) -> None:
             f"at most {MAX_ENTRIES} in compiled code (backend 'reference' takes any number)",
             f"{num_inputs} x {num_steps}",
         )  # fmt: skip
+
+
+_AHEAD = 8  # blocks that are on their way while one is looked at
 
 
 class Events(NamedTuple):
@@ -59,6 +63,8 @@ def _find_entries(found, flat):
     num_entries, num_found = np.uint64(len(flat)), np.uint64(0)
     whole = num_entries // np.uint64(BLOCK) * np.uint64(BLOCK)
     for first in range(np.uint64(0), whole, np.uint64(BLOCK)):
+        ahead = first + np.uint64(_AHEAD * BLOCK)  # beyond the end, too: the next sample is there
+        fetch(flat, ahead, ahead + np.uint64(BLOCK))
         marks = not_zero(flat, first)
         # Two are written, found or not, without a branch: how many there are is hard to predict.
         for _ in range(2):
@@ -79,10 +85,10 @@ def _find_entries(found, flat):
 def find_events(e, flat, num_steps):
     """Find the entries that are not 0 in one sample, an (n_inputs, T) array in C order.
 
-    Returns how many.
+    Returns whether all of them are whole numbers below `MOST_COUNT`.
     """
-    num_found = _find_entries(e.found, flat)
-    steps, inverse = np.uint32(num_steps), 1.0 / num_steps
+    num_found, counts = _find_entries(e.found, flat), True
+    steps, inverse, none = np.uint32(num_steps), 1.0 / num_steps, flat.dtype.type(0)
     for t in range(num_steps):
         e.stop[t] = e.begin[t]
     for k in range(num_found):
@@ -92,6 +98,10 @@ def find_events(e, flat, num_steps):
         t = i - n * steps
         place = e.stop[t]
         e.index[place] = n
-        e.times[place] = np.int32(flat[i])
+        value = flat[i]
+        inside = (value > 0) & (value < MOST_COUNT)
+        times = np.int32(value if inside else none)
+        counts &= inside & (times == value)
+        e.times[place] = times
         e.stop[t] = place + np.uint32(1)
-    return num_found
+    return counts

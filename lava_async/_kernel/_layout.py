@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._kernel._compiler import BLOCK
+from lava_async._kernel._compiler import BLOCK, LINE
 from lava_async._semantics.graph import Graph
 
 LANES = 32  # spikes, and taps, are handled in multiples, which needs no remainder loop
-LINE = 64  # bytes that come from memory together
+WORDS = LINE // 4  # numbers of 32 bits in them
 ROW = BLOCK  # rows of dense weights are filled up to a multiple, which needs no remainder loop
 
 DENSE, ONE_TO_ONE, CONV, SPARSE = range(4)  # kinds of connections
@@ -98,10 +98,11 @@ class State(NamedTuple):
     number: npt.NDArray[np.int64]  # (4,) what the time step measured
 
 
-def zeros(length: int, dtype: type) -> npt.NDArray:
+def zeros(shape: int | tuple[int, ...], dtype: type) -> npt.NDArray:
     """From the beginning of a cache line on: vectors that lie in two take twice as long."""
+    length = int(np.prod(shape))
     memory = np.zeros(length * np.dtype(dtype).itemsize + LINE, np.uint8)
-    return memory[-memory.ctypes.data % LINE :][: memory.nbytes - LINE].view(dtype)
+    return memory[-memory.ctypes.data % LINE :][: memory.nbytes - LINE].view(dtype).reshape(shape)
 
 
 def new_state(graph: Graph) -> State:

@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-
 _MOST = 256  # threads
 
 
@@ -34,8 +32,8 @@ def pieces(count: int, threads: int, least: int = 1) -> list[tuple[int, int]]:
 
 def cut(count: int, parts: int) -> list[tuple[int, int]]:
     """0..count in so many ranges of about the same length, none of them empty."""
-    cuts = np.linspace(0, count, min(count, parts) + 1).astype(int).tolist()
-    return list(itertools.pairwise(cuts))
+    parts = min(count, parts)
+    return list(itertools.pairwise(i * count // parts for i in range(parts + 1))) if parts else []
 
 
 class Team(abc.ABC):

@@ -9,9 +9,10 @@ from lava_async._kernel.connections.layout import Arrays as Arrays
 from lava_async._kernel.connections.layout import arrange as arrange
 from lava_async._kernel.connections.layout import lay_out as lay_out
 from lava_async._kernel.connections.layout import restore as restore
+from lava_async._kernel.connections.layout import room_to_learn as room_to_learn
 from lava_async._kernel.connections.layout import turn_round as turn_round
 
 __all__ = [
-    "Arrays", "arrange", "conv", "dense", "lay_out", "one_to_one", "restore", "sparse",
-    "turn_round",
+    "Arrays", "arrange", "conv", "dense", "lay_out", "one_to_one", "restore",
+    "room_to_learn", "sparse", "turn_round",
 ]  # fmt: skip

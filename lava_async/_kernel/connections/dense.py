@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from lava_async._kernel._compiler import apart, inline, jit
-from lava_async._kernel._layout import AT, DENSE, NEVER, OWN, ROW, SIZE, START
+from lava_async._kernel._layout import AT, DENSE, NEVER, OWN, ROW, SIZE, START, WORDS
 from lava_async._kernel.connections.currents import by_current
-from lava_async._kernel.connections.layout import arrange, lay_out, restore, turn_round
+from lava_async._kernel.connections.layout import (
+    arrange,
+    lay_out,
+    restore,
+    room_to_learn,
+    turn_round,
+)
 from lava_async._semantics.connections import Dense
 
 BLOCKS = OWN  # column: how many blocks of weights a source has
@@ -30,12 +36,23 @@ def _(connection: Dense, weight):
 
 @turn_round.register
 def _(connection: Dense, weight):
-    return weight
+    size, sources = weight.shape
+    turned = np.zeros((-(-size // 4) * 4, sources), np.float32)  # see `credit`
+    turned[:size] = weight
+    return turned
+
+
+@room_to_learn.register
+def _(connection: Dense, weight):
+    # Rows are filled up to whole lines, which needs no remainder loop.
+    size, sources = weight.shape
+    return sources * -(-size // WORDS) * WORDS
 
 
 @restore.register
 def _(connection: Dense, gradient):
-    return gradient.reshape(connection.weight.shape[::-1]).T
+    size, sources = connection.weight.shape
+    return gradient.reshape(sources, -1)[:, :size].T
 
 
 @inline
@@ -99,6 +116,22 @@ def _add_some(out, begin, weight, row, sources, early, late, released_at, fired_
 
 
 @apart
+def _add_some_fours(
+    out, begin, weight, row0, row1, row2, row3, sources, early0, early1, early2, early3,
+    late0, late1, late2, late3, released_at, fired0, fired1, fired2, fired3,
+):  # fmt: skip
+    """The rows of four targets that fired."""
+    for s in range(sources):
+        released = released_at[begin + s]
+        g0, g1 = early0 if released < fired0 else late0, early1 if released < fired1 else late1
+        g2, g3 = early2 if released < fired2 else late2, early3 if released < fired3 else late3
+        out[begin + s] += (
+            (g0 * weight[row0 + s] + g1 * weight[row1 + s])
+            + (g2 * weight[row2 + s] + g3 * weight[row3 + s])
+        )  # fmt: skip
+
+
+@apart
 def _add_fours(out, begin, weight, row0, row1, row2, row3, sources, g0, g1, g2, g3):
     """The rows of four targets, which share what they add to."""
     for s in range(sources):
@@ -109,56 +142,80 @@ def _add_fours(out, begin, weight, row0, row1, row2, row3, sources, g0, g1, g2, 
 
 
 @apart
-def _add_row(out, begin, weight, row, sources, g):
-    for s in range(sources):
-        out[begin + s] += g * weight[row + s]
+def _gains(gains, listed, by_v, by_u, fired_at, first, size, now):
+    """List the targets that fired, and may have decided against a spike; what all others give."""
+    for j in range(size):
+        kept = fired_at[first + j] == NEVER if now else True
+        gains[j] = by_v[first + j] + by_u[first + j] if kept else np.float32(0)
+    for j in range(size, size + np.uint64(3)):
+        gains[j] = 0
+    count = np.uint64(0)
+    if now:
+        for j in range(size):
+            # Without a branch: who fires is hard to predict.
+            listed[count] = j
+            count += np.uint64(fired_at[first + j] != NEVER)
+    return count
 
 
 @jit
 def credit(
-    weight, at, first, size, by_v, by_u, fired_at, first_source, num_sources, released_at, now,
-    out, listed,
+    row, weight, at, by_v, by_u, fired_at, delay, first_step, last_step, first_source, sources,
+    released_at, now, out, listed, gains,
 ):  # fmt: skip
-    """What all sources get back in one time step; rows of ``weight`` are those of targets.
+    """What all sources get back, of time steps first_step..last_step.
 
     Parameters
     ----------
-    by_v, by_u : (N,)
-        Gradients of voltage and current where the spikes arrive, at targets from ``first`` on.
-    fired_at : (N,)
-        Of the targets, there.
-    released_at, out : (sources,) or more
-        Of the sources, from ``first_source`` on; ``out`` is added to.
+    row : row of `Net.wiring`
+    weight : array
+        From ``at`` on it has a row for each target, and up to three without weights behind.
+    by_v, by_u : (T, N)
+        Gradients of voltage and current at the targets, where spikes arrive ``delay`` later.
+    fired_at : (T, N)
+    first_source, sources : int
+        Where the sources are in the two arrays that follow, and how many.
+    released_at, out : (T, N), or (T, inputs)
+        The latter is added to.
     now : bool
         Whether the spikes arrive in the time step of their release.
-    listed : (size,) uint32
+    listed, gains : (N + 3,)
         Scratch space.
     """
-    begin, sources, target = np.uint64(first_source), np.uint64(num_sources), np.uint64(first)
-    count = np.uint64(0)
-    for j in range(np.uint64(size)):
-        late, early = by_u[target + j], np.float32(by_v[target + j] + by_u[target + j])
-        if now and fired_at[target + j] != NEVER:
-            row = np.uint64(at) + j * sources
+    begin, sources, at = np.uint64(first_source), np.uint64(sources), np.uint64(at)
+    first, size = np.uint64(row[START]), np.uint64(row[SIZE])
+    for t in range(first_step, last_step):
+        v, u, fired, released, to = (
+            by_v[t + delay], by_u[t + delay], fired_at[t + delay], released_at[t], out[t]
+        )  # fmt: skip
+        count = _gains(gains, listed, v, u, fired, first, size, now)
+        # Four at once, which share what they add to.
+        fours = count - count % np.uint64(4)
+        for i in range(np.uint64(0), fours, np.uint64(4)):
+            j0, j1 = np.uint64(listed[i]), np.uint64(listed[i + np.uint64(1)])
+            j2, j3 = np.uint64(listed[i + np.uint64(2)]), np.uint64(listed[i + np.uint64(3)])
+            n0, n1, n2, n3 = first + j0, first + j1, first + j2, first + j3
+            _add_some_fours(
+                to, begin, weight, at + j0 * sources, at + j1 * sources, at + j2 * sources,
+                at + j3 * sources, sources, v[n0] + u[n0], v[n1] + u[n1], v[n2] + u[n2],
+                v[n3] + u[n3], u[n0], u[n1], u[n2], u[n3], released, fired[n0], fired[n1],
+                fired[n2], fired[n3],
+            )  # fmt: skip
+        for i in range(fours, count):
+            n = first + np.uint64(listed[i])
             _add_some(
-                out, begin, weight, row, sources, early, late, released_at, fired_at[target + j]
-            )
-        elif early != 0:
-            listed[count] = j
-            count += np.uint64(1)
-    # Those who never decide against a spike: four at once, which share what they add to.
-    for i in range(np.uint64(0), count - count % np.uint64(4), np.uint64(4)):
-        j0, j1 = np.uint64(listed[i]), np.uint64(listed[i + np.uint64(1)])
-        j2, j3 = np.uint64(listed[i + np.uint64(2)]), np.uint64(listed[i + np.uint64(3)])
-        g0, g1 = by_v[target + j0] + by_u[target + j0], by_v[target + j1] + by_u[target + j1]
-        g2, g3 = by_v[target + j2] + by_u[target + j2], by_v[target + j3] + by_u[target + j3]
-        row0, row1 = np.uint64(at) + j0 * sources, np.uint64(at) + j1 * sources
-        row2, row3 = np.uint64(at) + j2 * sources, np.uint64(at) + j3 * sources
-        _add_fours(out, begin, weight, row0, row1, row2, row3, sources, g0, g1, g2, g3)
-    for i in range(count - count % np.uint64(4), count):
-        j = np.uint64(listed[i])
-        g, row = by_v[target + j] + by_u[target + j], np.uint64(at) + j * sources
-        _add_row(out, begin, weight, row, sources, g)
+                to, begin, weight, at + np.uint64(listed[i]) * sources, sources, v[n] + u[n], u[n],
+                released, fired[n],
+            )  # fmt: skip
+        for j in range(np.uint64(0), size, np.uint64(4)):
+            g0, g1 = gains[j], gains[j + np.uint64(1)]
+            g2, g3 = gains[j + np.uint64(2)], gains[j + np.uint64(3)]
+            if (g0 != 0) | (g1 != 0) | (g2 != 0) | (g3 != 0):
+                rows = at + j * sources
+                _add_fours(
+                    to, begin, weight, rows, rows + sources, rows + np.uint64(2) * sources,
+                    rows + np.uint64(3) * sources, sources, g0, g1, g2, g3,
+                )  # fmt: skip
 
 
 @jit
@@ -172,28 +229,43 @@ def credit_one(net, row, source, by_v, by_u, fired_at, released_at, now):
     return total
 
 
+@apart
+def _learn_some(gradient, begin, by_v, by_u, fired_at, first, row_length, released):
+    """The row of a spike, which may have come too late for some targets."""
+    for o in range(row_length):
+        n = first + o
+        g = by_v[n] if released < fired_at[n] else np.float32(0)
+        gradient[begin + o] += g + by_u[n]
+
+
+@apart
+def _learn_row(gradient, begin, by_current, row_length, factor):
+    for o in range(row_length):
+        gradient[begin + o] += factor * by_current[o]
+
+
 @inline
 def learn(
     row, neurons, times, first_neuron, low, high, counted, by_v, by_u, fired_at, released_at, now,
     gradient, at, scratch,
 ):  # fmt: skip
-    """What the weights of spikes low..high get, in rows of (sources, size)."""
-    size, first = np.uint64(row[SIZE]), np.uint64(row[START])
+    """What the weights of spikes low..high get, in rows as long as those of `room_to_learn`.
+
+    What lies beyond the population adds to places that nobody reads.
+    """
+    row_length, first = np.uint64(-(-row[SIZE] // WORDS) * WORDS), np.uint64(row[START])
+    place = np.uint64(at) - np.uint64(first_neuron) * row_length
     if now:
-        for i in range(low, high):
+        for i in range(np.uint64(low), np.uint64(high)):
             source = np.uint64(neurons[i])
-            released = released_at[source]
-            begin = np.uint64(at) + (source - np.uint64(first_neuron)) * size
-            for o in range(size):
-                n = first + o
-                g = by_v[n] if released < fired_at[n] else np.float32(0)
-                gradient[begin + o] += g + by_u[n]
+            _learn_some(
+                gradient, place + source * row_length, by_v, by_u, fired_at, first, row_length,
+                released_at[source],
+            )  # fmt: skip
     else:
-        for o in range(size):
+        for o in range(row_length):
             scratch[o] = by_v[first + o] + by_u[first + o]
-        for i in range(low, high):
-            source = np.uint64(neurons[i])
-            begin = np.uint64(at) + (source - np.uint64(first_neuron)) * size
+        for i in range(np.uint64(low), np.uint64(high)):
+            begin = place + np.uint64(neurons[i]) * row_length
             factor = times[i] if counted else np.float32(1)
-            for o in range(size):
-                gradient[begin + o] += factor * scratch[o]
+            _learn_row(gradient, begin, scratch, row_length, factor)

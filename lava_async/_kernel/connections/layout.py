@@ -67,6 +67,12 @@ def turn_round(connection: Connection, weight: npt.NDArray[np.float32]) -> npt.N
 
 
 @functools.singledispatch
+def room_to_learn(connection: Connection, weight: npt.NDArray) -> int:
+    """Numbers that the gradient of the weights takes while it is added up."""
+    return weight.size
+
+
+@functools.singledispatch
 def restore(connection: Connection, gradient: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The gradient of the weights, flat as `learn` has it, in the shape of the weights."""
+    """The gradient of the weights, flat as `learn` has it in its room, in the weights' shape."""
     return gradient

@@ -10,6 +10,7 @@ become vector code without reassociation: the same bits for any number of thread
 processor.
 """
 
+from lava_async._kernel._events import MOST_COUNT as MOST_COUNT
 from lava_async._kernel._threads import OwnThreads as OwnThreads
 from lava_async._kernel._threads import Team as Team
 from lava_async._kernel.training.batch import Loaded as Loaded
@@ -21,4 +22,3 @@ from lava_async._kernel.training.layout import ARCTAN as ARCTAN
 from lava_async._kernel.training.layout import EXPONENTIAL as EXPONENTIAL
 from lava_async._kernel.training.layout import FAST_SIGMOID as FAST_SIGMOID
 from lava_async._kernel.training.layout import GIVEN as GIVEN
-from lava_async._kernel.training.layout import MOST_COUNT as MOST_COUNT

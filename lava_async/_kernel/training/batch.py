@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._kernel._events import Events, as_frames, check_entries, new_events
-from lava_async._kernel._layout import AT, LANES, Net, State, new_state
+from lava_async._kernel._layout import AT, LANES, WORDS, Net, State, new_state, zeros
 from lava_async._kernel._lowering import (
     compile_graph,
     compile_schedule,
@@ -21,7 +21,7 @@ from lava_async._kernel._lowering import (
 )
 from lava_async._kernel._reserve import Reserve, room
 from lava_async._kernel._threads import Team, cut, pieces
-from lava_async._kernel.connections import arrange, restore, turn_round
+from lava_async._kernel.connections import arrange, restore, room_to_learn, turn_round
 from lava_async._kernel.training import entry
 from lava_async._kernel.training.layout import (
     DETACHED,
@@ -33,7 +33,6 @@ from lava_async._kernel.training.layout import (
     Way,
 )
 from lava_async._kernel.training.lowering import find_way
-from lava_async._kernel.training.synapses import AT as UNIT_AT
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.connections import INPUT, Conv, OneToOne, Shape
 from lava_async._semantics.decisive import Reset
@@ -43,7 +42,9 @@ from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Momentum
 
 _RESETS: dict[Reset, int] = {"through": THROUGH, "detached": DETACHED, "full": FULL}
 _LEAST = 8  # samples that a call to compiled code is worth
-_SUMS = 8  # of the gradients of weights that sources share: samples are added up in so many parts
+_FEW = 1 << 16  # weights whose gradients are added up sample by sample, see `synapses`
+_FEWEST_SUMS = 8  # that samples are added up in ...
+_SUMS_OF_WEIGHTS = 1 << 22  # ... and more of them only if they take no more memory
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,9 @@ class Trainer:
             default=0,
         )
         self.num_inputs = math.prod(graph.input_shape)
+        self.before = np.zeros(self.num_inputs, np.int32)  # released before anyone decides
+        # Of whole lines, and with room for what is filled up behind the last population.
+        self.row = (graph.num_neurons + 2 * WORDS - 1) // WORDS * WORDS
         # All of one number of time steps; tapes and gradients by how many samples there is room.
         self.states = Reserve(self._new_state)
         self.tapes = Reserve(self._new_tape)
@@ -136,11 +140,11 @@ class Trainer:
         batch, num_steps = size
         num_neurons, num_populations = self.graph.num_neurons, len(self.graph.populations)
         entries = batch * num_steps * self.num_inputs
-        shape = (batch, num_steps, num_neurons)
+        shape = (batch, num_steps, self.row)
         return Tape(
-            voltage=np.empty(shape, np.int32),
-            fired_at=np.empty(shape, np.int32),
-            released_at=np.empty(shape, np.int32),
+            voltage=zeros(shape, np.int32),
+            fired_at=zeros(shape, np.int32),
+            released_at=zeros(shape, np.int32),
             # One entry more for each sample: the one after the last is written before it is known.
             sent=room(batch * (num_steps * num_neurons + 1), np.uint32),
             sent_begin=np.empty((batch, num_steps, num_populations + 1), np.int64),
@@ -151,24 +155,19 @@ class Trainer:
         )
 
     def _new_scratch(self, num_steps: int) -> tuple:
-        num_neurons = self.graph.num_neurons
+        shape = (num_steps, self.row)
         return (
-            np.empty((num_steps, num_neurons), np.float32),
-            np.empty((num_steps, num_neurons), np.float32),
-            np.empty((num_steps, num_neurons), np.float32),
-            np.empty(num_neurons, np.float32),
-            np.empty(num_neurons, np.float32),
+            zeros(shape, np.float32), zeros(shape, np.float32), zeros(shape, np.float32),
+            zeros(self.row, np.float32), zeros(self.row, np.float32),
             Scratch(
-                np.empty(num_neurons + 3, np.uint32),
-                np.empty(num_neurons + 3, np.float32),
-                np.empty(self.canvas, np.float32),
-                np.empty(self.canvas, np.int32),
+                zeros(self.row, np.uint32), zeros(self.row, np.float32),
+                zeros(self.canvas, np.float32), zeros(self.canvas, np.int32),
             ),
-        )
+        )  # fmt: skip
 
     def _new_gradients(self, size: tuple[int, int]) -> tuple[npt.NDArray, npt.NDArray]:
-        shape = (*size, self.graph.num_neurons)
-        return np.empty(shape, np.float32), np.empty(shape, np.float32)
+        shape = (*size, self.row)
+        return zeros(shape, np.float32), zeros(shape, np.float32)
 
     def load(
         self, weights: Sequence[npt.NDArray[np.float32]], neurons: Neurons
@@ -295,6 +294,7 @@ class Pass:
         self.bad = bad
         self._trainer, self._tape = trainer, tape
         self._net, self._weights = loaded
+        self._num_neurons = trainer.graph.num_neurons
         self._first = neuron_range[0]
         self._team = team
         self._discards = discards
@@ -313,7 +313,7 @@ class Pass:
     @property
     def voltage(self) -> npt.NDArray[np.int32]:
         """(B, T, N) that decided, membrane units."""
-        return self._tape.voltage
+        return self._tape.voltage[:, :, : self._num_neurons]
 
     def backward(
         self,
@@ -339,28 +339,43 @@ class Pass:
             Whether those of the biases, and of the input, are wanted.
         """
         tape, net, trainer = self._tape, self._net, self._trainer
-        batch, num_steps, num_neurons = tape.voltage.shape
+        batch, num_steps, row = tape.voltage.shape
         way = self._way(surrogate, _RESETS[reset], by_frames)
-        size = _room(batch), num_steps
         num_inputs = trainer.num_inputs if by_frames else 0
         back = np.zeros((batch if by_frames else 0, num_steps, num_inputs), np.float32)
-        given = np.zeros((0, 0, 0), np.float32) if surrogate.given is None else surrogate.given
-
         at_once = np.zeros((num_steps, num_inputs), np.int32)
+        given = np.zeros((0, 0, 0), np.float32) if surrogate.given is None else surrogate.given
+        few, many = self._weights_by_number(wanted)
+        length = sum(own.size for own in few)
+        rows = [(own.row, own.sources, own.at) for own in few]
+        learned = np.array(rows, np.int64).reshape(len(few), 3)
+        most = _SUMS_OF_WEIGHTS // max(1, length)
+        parts = cut(batch, max(_FEWEST_SUMS, min(batch // _LEAST, most)))
+        sums = zeros((len(parts), -(-length // WORDS) * WORDS), np.float32)
 
-        with trainer.gradients.lent(size) as (by_v, by_u):
+        with trainer.gradients.lent((_room(batch), num_steps)) as (by_v, by_u):
 
-            def credit(low: int, high: int) -> None:
+            def credit(i: int) -> None:
                 with trainer.scratch.lent(num_steps) as scratch:
                     entry.credit_samples(
-                        net, way, tape, loss, self._first, self._discards, given, low, high,
-                        by_v, by_u, back, (*scratch, at_once),
+                        net, way, tape, loss, self._first, self._discards, given, *parts[i],
+                        by_v, by_u, back, learned, sums[i], (*scratch, at_once, trainer.before),
                     )  # fmt: skip
 
-            self._team.run(credit, pieces(batch, self._team.size, _LEAST))
+            def learn(own: _Weights, low: int, high: int) -> None:
+                with trainer.scratch.lent(num_steps) as (*_, space):
+                    entry.learn_samples(
+                        net, way, tape, by_v, by_u, own.row, low, high, gradient, own.at,
+                        trainer.before, space.gains,
+                    )  # fmt: skip
+
+            self._team.run(credit, [(i,) for i in range(len(parts))])
+            gradient = zeros(sum(own.size for own in many), np.float32)
+            ranges = [(own, *ends) for own in many for ends in cut(own.sources, self._team.size)]
+            self._team.run(learn, ranges)
             return Gradients(
-                self._learn(way, by_v, by_u, wanted),
-                by_v[:batch].reshape(-1, num_neurons).sum(0) if by_bias else None,
+                self._restored([(few, sums.sum(0)), (many, gradient)]),
+                by_v[:batch].reshape(-1, row).sum(0)[: self._num_neurons] if by_bias else None,
                 back.transpose(0, 2, 1) if by_frames else None,
             )
 
@@ -378,8 +393,8 @@ class Pass:
         return trainer.way._replace(
             at=np.array(at, np.int64),
             weight=np.concatenate(parts),
-            keep_u=net.i_keep / one,
-            keep_v=net.v_keep / one,
+            keep_u=net.i_keep.astype(np.float32) / one,
+            keep_v=net.v_keep.astype(np.float32) / one,
             threshold=net.threshold.astype(np.float32),
             reset=reset,
             surrogate=surrogate.kind,
@@ -387,52 +402,45 @@ class Pass:
             height=_each(surrogate.height, len(net.threshold)),
         )
 
-    def _learn(
-        self, way: Way, by_v: npt.NDArray, by_u: npt.NDArray, wanted: Sequence[bool] | None
+    def _weights_by_number(
+        self, wanted: Sequence[bool] | None
+    ) -> tuple[list[_Weights], list[_Weights]]:
+        """The connections whose weights are added up sample by sample, and all others."""
+        trainer = self._trainer
+        few: list[_Weights] = []
+        many: list[_Weights] = []
+        for row, index in enumerate(trainer.order):
+            if wanted is None or wanted[index]:
+                connection = trainer.graph.connections[index]
+                size = room_to_learn(connection, self._weights[index])
+                shares = isinstance(connection, (Conv, OneToOne))
+                own = few if shares or size <= _FEW else many
+                sources = math.prod(trainer.graph.source_shape(connection))
+                own.append(_Weights(row, index, sources, sum(other.size for other in own), size))
+        return few, many
+
+
+    def _restored(
+        self, found: Sequence[tuple[Sequence[_Weights], npt.NDArray[np.float32]]]
     ) -> list[npt.NDArray[np.float32] | None]:
         """The gradient of each connection's weights."""
-        trainer, batch = self._trainer, len(self._tape.voltage)
-        graph, threads = trainer.graph, self._team.size
-        units: list[list[list[int]]] = [[] for _ in range(threads)]
-        places: dict[int, tuple[int, int, int]] = {}  # begin, size, how many sums
-        length = 0
-        for row, index in enumerate(trainer.order):
-            if wanted is not None and not wanted[index]:
-                continue
-            c, size = graph.connections[index], self._weights[index].size
-            sources = int(np.prod(graph.source_shape(c)))
-            if isinstance(c, (Conv, OneToOne)):
-                own = [
-                    [row, 0, sources, low, high, length + i * size]
-                    for i, (low, high) in enumerate(cut(batch, _SUMS))
-                ]
-            else:
-                own = [
-                    [row, low, high, 0, batch, length]
-                    for low, high in cut(sources, threads)
-                ]
-            for i, unit in enumerate(own):
-                units[i % threads].append(unit)
-            sums = len({unit[UNIT_AT] for unit in own})
-            places[index] = length, size, sums
-            length += size * sums
-        gradient = np.zeros(length, np.float32)
+        connections = self._trainer.graph.connections
+        result: list[npt.NDArray[np.float32] | None] = [None] * len(connections)
+        for weights, gradient in found:
+            for own in weights:
+                part = gradient[own.at : own.at + own.size]
+                result[own.index] = restore(connections[own.index], part)
+        return result
 
-        def learn(of_thread: list[list[int]]) -> None:
-            rows = np.array(of_thread, np.int64).reshape(len(of_thread), -1)
-            before = np.zeros(int(np.prod(graph.input_shape)), np.int32)
-            scratch = np.empty(graph.num_neurons, np.float32)
-            entry.learn_units(
-                self._net, way, self._tape, by_v, by_u, rows, gradient, before, scratch
-            )
 
-        self._team.run(learn, [(own,) for own in units if own])
-        found: list[npt.NDArray[np.float32] | None] = [None] * len(graph.connections)
-        for index, (begin, size, sums) in places.items():
-            parts = gradient[begin : begin + size * sums].reshape(sums, size)
-            total = parts[0] if sums == 1 else parts.sum(0)
-            found[index] = restore(graph.connections[index], total)
-        return found
+class _Weights(NamedTuple):
+    """Those of a connection, in an array of the gradients of many."""
+
+    row: int  # of the connection, in the kernel
+    index: int  # and in the graph
+    sources: int
+    at: int
+    size: int
 
 
 def _each(values: npt.ArrayLike, count: int, inverse: bool = False) -> npt.NDArray[np.float32]:

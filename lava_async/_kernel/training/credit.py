@@ -16,8 +16,6 @@ from lava_async._kernel._layout import (
     KIND,
     NEVER,
     ONE_TO_ONE,
-    SIZE,
-    START,
     TARGET,
 )
 from lava_async._kernel.connections import conv, dense, one_to_one, sparse
@@ -76,15 +74,16 @@ def credit(
         return
     if which == (LATER if delay == 0 else NOW):
         return
-    now = delay == 0 and not from_input
-    for t in range(first_step, min(last_step, steps - delay)):
+    now, last_step = delay == 0 and not from_input, min(last_step, steps - delay)
+    if row[KIND] == DENSE:
+        dense.credit(
+            row, way.weight, way.at[c], by_v, by_u, fired_at, delay, first_step, last_step, first,
+            sources, released_at, now, out, scratch.listed, scratch.gains,
+        )  # fmt: skip
+        return
+    for t in range(first_step, last_step):
         late = t + delay
-        if row[KIND] == DENSE:
-            dense.credit(
-                way.weight, way.at[c], row[START], row[SIZE], by_v[late], by_u[late],
-                fired_at[late], first, sources, released_at[t], now, out[t], scratch.listed,
-            )  # fmt: skip
-        elif row[KIND] == CONV:
+        if row[KIND] == CONV:
             conv.credit(
                 row, way.weight, way.at[c], by_v[late], by_u[late], fired_at[late], first, sources,
                 released_at[t], now, out[t], scratch.listed, scratch.gains, scratch.canvas,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import borrow, jit
+from lava_async._kernel._compiler import borrow, fetch, jit
 from lava_async._kernel._draws import input_lost
 from lava_async._kernel._entry import on_disk
 from lava_async._kernel._events import find_events
 from lava_async._kernel._layout import FIRED
 from lava_async._kernel._steps import any_step
 from lava_async._kernel.training.credit import ALL, credit, credit_sample, derivatives
-from lava_async._kernel.training.layout import MOST_COUNT, Sample
+from lava_async._kernel.training.layout import Sample
 from lava_async._kernel.training.record import record_events, record_step
-from lava_async._kernel.training.synapses import learn_unit
+from lava_async._kernel.training.synapses import learn_sources
 
 
 @jit
@@ -37,8 +37,8 @@ def run_samples(
 
     Returns the first sample whose input is not of whole numbers that are counts, or -1.
     """
-    net, s, e, tape = borrow(net), borrow(s), borrow(e), borrow(tape)
-    spikes, sample_ids = borrow(spikes), borrow(sample_ids)
+    net, plan, s, e, tape = borrow(net), borrow(plan), borrow(s), borrow(e), borrow(tape)
+    frames, spikes, sample_ids = borrow(frames), borrow(spikes), borrow(sample_ids)
     num_steps = spikes.shape[2]
     first_output, last_output = outputs
     # Each call has its own part of the lists, with room for all that its samples may need.
@@ -48,12 +48,8 @@ def run_samples(
         s.u[:] = 0
         s.v[:] = 0
         s.current[:] = 0
-        flat = borrow(frames[b])
-        num_found = find_events(e, flat, num_steps)
-        for k in range(num_found):
-            value = flat[e.found[k]]
-            if not (value > 0 and value < MOST_COUNT and value == np.floor(value)):
-                return b
+        if not find_events(e, frames[b], num_steps):
+            return b
         if input_dropout > 0:
             _drop(plan, input_dropout, e, sample_ids[b], num_steps)
         if taped:
@@ -74,18 +70,30 @@ def run_samples(
 @on_disk
 def credit_samples(
     net, way, tape, loss, loss_first, discards, derivative, low, high, by_v, by_u, by_frames,
-    scratch,
+    learned, gradient, scratch,
 ):  # fmt: skip
     """The gradients of voltages and currents (B, T, N) of samples low..high, times 64.
 
     Where ``by_frames`` (B, T, inputs) has samples, those of the input counts, too. ``derivative``
-    (B, T, N) is looked at where the surrogate is `GIVEN`.
+    (B, T, N) is looked at where the surrogate is `GIVEN`. ``gradient`` is of the weights of some
+    connections, over these samples: rows of ``learned`` are connection, number of sources, place.
     """
     net, way, tape, loss = borrow(net), borrow(way), borrow(tape), borrow(loss)
     by_v, by_u, by_frames = borrow(by_v), borrow(by_u), borrow(by_frames)
     scratch, derivative = borrow(scratch), borrow(derivative)
-    sigma, by_spike, back, end_v, end_u, space, before = scratch
+    learned, gradient = borrow(learned), borrow(gradient)
+    sigma, by_spike, back, end_v, end_u, space, at_once, before = scratch
+    gradient[:] = 0
+    row = np.uint64(tape.voltage.shape[1] * tape.voltage.shape[2])
+    voltage, fired_at, released_at = (
+        tape.voltage.reshape(-1), tape.fired_at.reshape(-1), tape.released_at.reshape(-1)
+    )  # fmt: skip
     for b in range(low, high):
+        if b + 1 < high:
+            begin = np.uint64(b + 1) * row
+            fetch(voltage, begin, begin + row)
+            fetch(fired_at, begin, begin + row)
+            fetch(released_at, begin, begin + row)
         by_spike[:] = 0
         for i in range(loss.shape[1]):
             for t in range(loss.shape[2]):
@@ -102,15 +110,24 @@ def credit_samples(
             for c in range(net.first[0], net.first[1]):
                 credit(
                     net, way, c, 0, by_frames.shape[1], ALL, x.by_v, x.by_u, x.fired_at, 0,
-                    before, by_frames[b], space,
+                    at_once, by_frames[b], space,
                 )  # fmt: skip
+        for i in range(len(learned)):
+            c, sources, at = learned[i]
+            learn_sources(
+                net, way, tape, by_v, by_u, c, (0, sources), (b, b + 1), gradient, at, before,
+                space.gains,
+            )  # fmt: skip
 
 
 @on_disk
-def learn_units(net, way, tape, by_v, by_u, units, gradient, before, scratch):
-    """The gradients of the weights of some units, see `synapses`."""
+def learn_samples(
+    net, way, tape, by_v, by_u, connection, low, high, gradient, at, before, scratch
+):  # fmt: skip
+    """The gradient of the weights of sources low..high of a connection; see `learn_sources`."""
     net, way, tape = borrow(net), borrow(way), borrow(tape)
-    by_v, by_u, gradient, units = borrow(by_v), borrow(by_u), borrow(gradient), borrow(units)
-    before, scratch = borrow(before), borrow(scratch)
-    for i in range(len(units)):
-        learn_unit(net, way, tape, by_v, by_u, units[i], gradient, before, scratch)
+    by_v, by_u, gradient = borrow(by_v), borrow(by_u), borrow(gradient)
+    learn_sources(
+        net, way, tape, by_v, by_u, connection, (low, high), (0, len(tape.voltage)), gradient, at,
+        borrow(before), borrow(scratch),
+    )  # fmt: skip

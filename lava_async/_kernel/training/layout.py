@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-MOST_COUNT = 1 << 24  # input counts are below, which float32 holds exactly
-
 # When a spike was released, where no forward step did it.
 IN_TIME = np.int32(-1)  # before anyone decided, or a silent neuron's, had there been one
 UNSENT = np.int32(-2)  # the spike was discarded
@@ -19,7 +17,10 @@ GIVEN, EXPONENTIAL, ARCTAN, FAST_SIGMOID = range(4)  # kinds of surrogate deriva
 
 
 class Tape(NamedTuple):
-    """What the gradient needs of a forward pass: B samples, T time steps, N neurons."""
+    """What the gradient needs of a forward pass: B samples, T time steps, N neurons and some more.
+
+    Rows of neurons are filled up to whole cache lines, as those of gradients are.
+    """
 
     voltage: npt.NDArray[np.int32]  # (B, T, N) that decided, membrane units
     fired_at: npt.NDArray[np.int32]  # (B, T, N) forward steps that had run then, or NEVER
@@ -62,8 +63,8 @@ class Way(NamedTuple):
 class Scratch(NamedTuple):
     """Scratch space of the way back over connections."""
 
-    listed: npt.NDArray[np.uint32]  # (N + 3,)
-    gains: npt.NDArray[np.float32]  # (N + 3,)
+    listed: npt.NDArray[np.uint32]  # (N,) and room for fours
+    gains: npt.NDArray[np.float32]  # the same
     canvas: npt.NDArray[np.float32]  # the padded source of any convolution
     marks: npt.NDArray[np.int32]  # as large
 

@@ -28,7 +28,7 @@ def record_events(e, tape, b, position, num_steps):
 def record_step(net, s, layered, tape, b, t, position):
     """A time step of sample ``b``; spikes from there on. Returns where the next may begin."""
     voltage, fired_at = tape.voltage[b, t], tape.fired_at[b, t]
-    released_at = tape.released_at[b, t]
+    released_at, active = tape.released_at[b, t], tape.active
     for n in range(np.uint64(len(net.population))):
         voltage[n] = s.v[n]
         fired_at[n] = NEVER
@@ -38,7 +38,8 @@ def record_step(net, s, layered, tape, b, t, position):
         voltage[n] = s.momentum[i]
         fired_at[n] = s.fired_at[i]
         released_at[n] = IN_TIME if layered else UNSENT
-        tape.active[n] = 1
+        if not active[n]:  # all threads look there: whoever writes takes it from the others
+            active[n] = 1
     for i in range(s.count[LOST_SPIKES]):
         n = s.lost[i]
         voltage[n] = s.lost_momentum[i]

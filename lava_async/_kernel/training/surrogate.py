@@ -14,7 +14,7 @@ from lava_async._kernel.training.layout import ARCTAN, EXPONENTIAL
 _LOG2_E = np.float32(math.log2(math.e))
 _ROUND = np.float32(0.5)
 _ONE = np.float32(1)
-_MOST = 126  # halvings that leave a normal number
+_MOST = np.float32(252)  # halvings, twice as many as leave a normal number
 _BIAS = np.int32(127)
 _MANTISSA_BITS = np.int32(23)
 # Coefficients of 2**x around 0, of which |x| <= 1/2 needs seven.
@@ -37,10 +37,11 @@ def _float_of_bits(typing_context, bits):
 def _exp_of_minus(x):
     """exp(-x) of x >= 0, to two units in the last place; 0 beyond the normal numbers.
 
-    In plain multiplications and additions, so that loops over it become vector code and every
-    processor gives the same bits.
+    In plain multiplications, additions and choices, so that loops over it become vector code and
+    every processor gives the same bits: Numba's min and max are functions, which stay calls.
     """
-    y = min(np.float32(x * _LOG2_E), np.float32(2 * _MOST))
+    y = np.float32(x * _LOG2_E)
+    y = y if y < _MOST else _MOST
     halvings = np.int32(y + _ROUND)
     f = np.float32(np.float32(halvings) - y)
     p = np.float32(_C6 + f * _C7)
@@ -50,7 +51,9 @@ def _exp_of_minus(x):
     p = np.float32(_C2 + f * p)
     p = np.float32(_C1 + f * p)
     p = np.float32(_ONE + f * p)
-    scale = _float_of_bits(np.int32(max(_BIAS - halvings, np.int32(0)) << _MANTISSA_BITS))
+    exponent = np.int32(_BIAS - halvings)
+    exponent = exponent if exponent > 0 else np.int32(0)
+    scale = _float_of_bits(np.int32(exponent << _MANTISSA_BITS))
     return np.float32(p * scale)
 
 

@@ -1,8 +1,8 @@
 """Gradients of weights: each delivered spike adds the gradients of what it reached.
 
-The work comes in units of a connection, some of its sources and some of the samples. Each weight is
-summed in the order of samples and time steps, within a unit; where sources share weights, units are
-of samples, with sums of their own that are added up later.
+A weight's is summed in the order of samples and time steps. Few weights, and those that sources
+share, are added up sample by sample, while the sample's own gradients are in the cache; some
+samples make a sum, and these are added up later. Of many weights each thread has some sources.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ import numpy as np
 from lava_async._kernel._compiler import inline, jit
 from lava_async._kernel._layout import CONV, DELAYS, DENSE, KIND, ONE_TO_ONE
 from lava_async._kernel.connections import conv, dense, one_to_one, sparse
-
-# Columns of a unit.
-CONNECTION, FIRST_SOURCE, LAST_SOURCE, FIRST_SAMPLE, LAST_SAMPLE, AT = range(6)
 
 
 @jit
@@ -63,19 +60,28 @@ def _begin(neurons, low, high, wanted):
 
 
 @jit
-def learn_unit(net, way, tape, by_v, by_u, unit, gradient, before, scratch):
-    """Add up the gradients of a unit's weights; ``by_v``, ``by_u`` are (B, T, N), times 64.
+def learn_sources(
+    net, way, tape, by_v, by_u, c, sources, samples, gradient, at, before, scratch
+):  # fmt: skip
+    """Add up the gradients of the weights of some sources of a connection, over some samples.
 
+    Parameters
+    ----------
+    by_v, by_u : (B, T, N)
+        Times 64.
+    sources, samples : (first, last)
+    gradient : (weights,) float32
+        Of many connections, those of this one begin at ``at``.
     before : (inputs,)
         Stands for when inputs were released: before anyone decides.
     scratch : (N,) float32
     """
-    c, num_steps = unit[CONNECTION], by_v.shape[1]
+    num_steps = by_v.shape[1]
     source, delay, delays = way.source[c], way.late[c], net.wiring[c, DELAYS]
     is_input = source < 0
     first_neuron = np.int64(0) if is_input else np.int64(net.start[source])
     neurons = tape.event if is_input else tape.sent
-    for b in range(unit[FIRST_SAMPLE], unit[LAST_SAMPLE]):
+    for b in range(samples[0], samples[1]):
         for t in range(num_steps):
             if delay >= 0 and t + delay >= num_steps:
                 break
@@ -83,15 +89,16 @@ def learn_unit(net, way, tape, by_v, by_u, unit, gradient, before, scratch):
                 low, high = tape.event_begin[b, t], tape.event_begin[b, t + 1]
             else:
                 low, high = tape.sent_begin[b, t, source], tape.sent_begin[b, t, source + 1]
-            low = _begin(neurons, low, high, first_neuron + unit[FIRST_SOURCE])
-            high = _begin(neurons, low, high, first_neuron + unit[LAST_SOURCE])
+            if sources[0] > 0:
+                low = _begin(neurons, low, high, first_neuron + sources[0])
+            high = _begin(neurons, low, high, first_neuron + sources[1])
             released_at = before if is_input else tape.released_at[b, t]
             if delay >= 0:
                 late = t + delay
                 _learn(
                     net, c, neurons, tape.times, first_neuron, low, high, is_input, by_v[b, late],
                     by_u[b, late], tape.fired_at[b, late], released_at,
-                    delay == 0 and not is_input, gradient, unit[AT], scratch,
+                    delay == 0 and not is_input, gradient, at, scratch,
                 )  # fmt: skip
                 continue
             for i in range(low, high):
@@ -101,5 +108,5 @@ def learn_unit(net, way, tape, by_v, by_u, unit, gradient, before, scratch):
                     _learn(
                         net, c, neurons, tape.times, first_neuron, i, i + 1, is_input,
                         by_v[b, late], by_u[b, late], tape.fired_at[b, late], released_at,
-                        own == 0 and not is_input, gradient, unit[AT], scratch,
+                        own == 0 and not is_input, gradient, at, scratch,
                     )  # fmt: skip

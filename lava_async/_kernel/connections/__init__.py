@@ -4,14 +4,15 @@
 kind without a file of its own is laid out by its `synapses`, one by one.
 """
 
-from lava_async._kernel.connections import conv, dense, one_to_one, sparse
+from lava_async._kernel.connections import conv, conv_credit, conv_learn, dense, one_to_one, sparse
 from lava_async._kernel.connections.layout import Arrays as Arrays
 from lava_async._kernel.connections.layout import arrange as arrange
 from lava_async._kernel.connections.layout import lay_out as lay_out
 from lava_async._kernel.connections.layout import restore as restore
 from lava_async._kernel.connections.layout import turn_round as turn_round
+from lava_async._kernel.connections.layout import with_filling as with_filling
 
 __all__ = [
-    "Arrays", "arrange", "conv", "dense", "lay_out", "one_to_one", "restore", "sparse",
-    "turn_round",
+    "Arrays", "arrange", "conv", "conv_credit", "conv_learn", "dense", "lay_out", "one_to_one",
+    "restore", "sparse", "turn_round", "with_filling",
 ]  # fmt: skip

@@ -67,6 +67,12 @@ def turn_round(connection: Connection, weight: npt.NDArray[np.float32]) -> npt.N
 
 
 @functools.singledispatch
+def with_filling(connection: Connection, count: int) -> int:
+    """How much room weights' or targets' gradients take, of which there are so many."""
+    return count
+
+
+@functools.singledispatch
 def restore(connection: Connection, gradient: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The gradient of the weights, flat as `learn` has it, in the shape of the weights."""
     return gradient

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._kernel._events import Events, as_frames, check_entries, new_events
-from lava_async._kernel._layout import AT, LANES, Net, State, new_state
+from lava_async._kernel._layout import AT, Net, State, new_state
 from lava_async._kernel._lowering import (
     compile_graph,
     compile_schedule,
@@ -21,7 +21,8 @@ from lava_async._kernel._lowering import (
 )
 from lava_async._kernel._reserve import Reserve, room
 from lava_async._kernel._threads import Team, cut, pieces
-from lava_async._kernel.connections import arrange, restore, turn_round
+from lava_async._kernel.connections import arrange, restore, turn_round, with_filling
+from lava_async._kernel.connections.products import PLACES, ROW
 from lava_async._kernel.training import entry
 from lava_async._kernel.training.layout import (
     DETACHED,
@@ -30,6 +31,7 @@ from lava_async._kernel.training.layout import (
     THROUGH,
     Scratch,
     Tape,
+    Turned,
     Way,
 )
 from lava_async._kernel.training.lowering import find_way
@@ -121,6 +123,9 @@ class Trainer:
             (_padded(c, graph.source_shape(c)) for c in graph.connections if isinstance(c, Conv)),
             default=0,
         )
+        self.targets = max(
+            with_filling(c, graph.populations[c.target].size) for c in graph.connections
+        )
         self.num_inputs = math.prod(graph.input_shape)
         # All of one number of time steps; tapes and gradients by how many samples there is room.
         self.states = Reserve(self._new_state)
@@ -159,10 +164,11 @@ class Trainer:
             np.empty(num_neurons, np.float32),
             np.empty(num_neurons, np.float32),
             Scratch(
-                np.empty(num_neurons + 3, np.uint32),
-                np.empty(num_neurons + 3, np.float32),
+                np.empty(num_neurons, np.uint32),
                 np.empty(self.canvas, np.float32),
                 np.empty(self.canvas, np.int32),
+                np.empty(num_neurons * PLACES, np.float32),
+                np.empty(PLACES, np.uint64),
             ),
         )
 
@@ -272,7 +278,7 @@ def _cut(tape: Tape, batch: int) -> Tape:
 def _padded(connection: Conv, source_shape: Shape) -> int:
     """Neurons of a convolution's source, padding included, and what a run may add to behind."""
     channels, height, width = source_shape
-    return LANES + channels * math.prod(
+    return ROW + channels * math.prod(
         size + 2 * pad for size, pad in zip((height, width), connection.padding, strict=True)
     )
 
@@ -399,7 +405,8 @@ class Pass:
         for row, index in enumerate(trainer.order):
             if wanted is not None and not wanted[index]:
                 continue
-            c, size = graph.connections[index], self._weights[index].size
+            c = graph.connections[index]
+            size = with_filling(c, self._weights[index].size)
             sources = int(np.prod(graph.source_shape(c)))
             if isinstance(c, (Conv, OneToOne)):
                 own = [
@@ -421,9 +428,11 @@ class Pass:
         def learn(of_thread: list[list[int]]) -> None:
             rows = np.array(of_thread, np.int64).reshape(len(of_thread), -1)
             before = np.zeros(int(np.prod(graph.input_shape)), np.int32)
-            scratch = np.empty(graph.num_neurons, np.float32)
+            # What fills rows up is added, too, and must be numbers.
+            early, late = np.zeros((2, trainer.targets), np.float32)
+            turned = Turned(early, late, np.zeros(trainer.targets, np.int32))
             entry.learn_units(
-                self._net, way, self._tape, by_v, by_u, rows, gradient, before, scratch
+                self._net, way, self._tape, by_v, by_u, rows, gradient, before, turned
             )
 
         self._team.run(learn, [(own,) for own in units if own])

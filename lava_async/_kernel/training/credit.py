@@ -20,7 +20,7 @@ from lava_async._kernel._layout import (
     START,
     TARGET,
 )
-from lava_async._kernel.connections import conv, dense, one_to_one, sparse
+from lava_async._kernel.connections import conv_credit, dense, one_to_one, sparse
 from lava_async._kernel.training.layout import DETACHED, FULL, GIVEN, LOST, THROUGH, UNSENT
 from lava_async._kernel.training.surrogate import derivative
 from lava_async._semantics import dynamics as dyn
@@ -36,7 +36,7 @@ def credit_one(net, c, source, by_v, by_u, fired_at, released_at, now):
     if row[KIND] == DENSE:
         return dense.credit_one(net, row, source, by_v, by_u, fired_at, released_at, now)
     if row[KIND] == CONV:
-        return conv.credit_one(net, row, source, by_v, by_u, fired_at, released_at, now)
+        return conv_credit.credit_one(net, row, source, by_v, by_u, fired_at, released_at, now)
     if row[KIND] == ONE_TO_ONE:
         return one_to_one.credit_one(net, row, source, by_v, by_u, fired_at, released_at, now)
     return sparse.credit_one(net, row, source, by_v, by_u, fired_at, released_at, now)
@@ -85,10 +85,9 @@ def credit(
                 fired_at[late], first, sources, released_at[t], now, out[t], scratch.listed,
             )  # fmt: skip
         elif row[KIND] == CONV:
-            conv.credit(
-                row, way.weight, way.at[c], by_v[late], by_u[late], fired_at[late], first, sources,
-                released_at[t], now, out[t], scratch.listed, scratch.gains, scratch.canvas,
-                scratch.marks,
+            conv_credit.credit(
+                row, way.weight, way.at[c], by_v[late], by_u[late], fired_at[late], first,
+                released_at[t], now, out[t], scratch,
             )  # fmt: skip
         else:
             for i in range(sources):

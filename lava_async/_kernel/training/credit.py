@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import apart, inline, jit
+from lava_async._kernel._compiler import apart, borrow, inline, jit
 from lava_async._kernel._layout import (
     CONV,
     DELAYS,
@@ -59,6 +59,9 @@ def credit(
     released_at, out : (T, N), or (T, inputs)
     scratch : Scratch
     """
+    net, way, scratch = borrow(net), borrow(way), borrow(scratch)
+    by_v, by_u, fired_at = borrow(by_v), borrow(by_u), borrow(fired_at)
+    released_at, out = borrow(released_at), borrow(out)
     row = net.wiring[c]
     steps, delay, at, source = len(by_v), way.late[c], row[DELAYS], way.source[c]
     from_input = source < 0  # it comes before anyone decides
@@ -246,6 +249,7 @@ def credit_sample(net, way, x):
 
     The state's gradients at the end of it, ``x.end_v`` and ``x.end_u``, are 0.
     """
+    net, way, x = borrow(net), borrow(way), borrow(x)
     num_steps = len(x.voltage)
     for b in range(len(way.block) - 1):
         first, last = way.block[b], way.block[b + 1]

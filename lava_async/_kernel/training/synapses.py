@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, jit
+from lava_async._kernel._compiler import borrow, inline, jit
 from lava_async._kernel._layout import CONV, DELAYS, DENSE, FAN_OUT, KIND, ONE_TO_ONE, SIZE
 from lava_async._kernel.connections import conv_learn, dense, one_to_one, sparse
 
@@ -79,6 +79,8 @@ def learn_unit(net, way, tape, by_v, by_u, unit, gradient, before, scratch):
         Stands for when inputs were released: before anyone decides.
     scratch : Turned
     """
+    net, tape, scratch = borrow(net), borrow(tape), borrow(scratch)
+    by_v, by_u, gradient, before = borrow(by_v), borrow(by_u), borrow(gradient), borrow(before)
     c, num_steps = unit[CONNECTION], by_v.shape[1]
     source, delay, delays = way.source[c], way.late[c], net.wiring[c, DELAYS]
     is_input = source < 0

@@ -147,6 +147,57 @@ def test_a_busy_network(schedule, reset):
         assert all(np.abs(by_weight).max() > 0 for by_weight in found.weights)
 
 
+def busy_images(rng, delays):
+    """Convolutions of every make, more channels than a row has, skips and circles."""
+    inputs, shapes = (4, 9, 8), [(12, 5, 4), (18, 5, 4), (9, 5, 4)]
+
+    def conv(source, target, kernel, *options, groups=1, delay=0):
+        source_shape = inputs if source == la.INPUT else shapes[source]
+        shape = (shapes[target][0], source_shape[0] // groups, *kernel)
+        weight = rng.normal(1, 15, shape).round().astype(int)
+        each = rng.integers(0, 3, int(np.prod(source_shape))) if delays else 0
+        return la.Conv(
+            source, target, weight, *options, groups=groups,
+            delay=each if delay is None else delay,
+        )  # fmt: skip
+
+    return la.Graph(
+        inputs,
+        [
+            la.Population(
+                f"population {p}", shape, int(rng.integers(1000, 4097)),
+                int(rng.integers(0, 2000)), 60, rng.integers(-2, 6, shape),
+            )
+            for p, shape in enumerate(shapes)
+        ],
+        [
+            conv(la.INPUT, 0, (3, 3), 2, 1, groups=2), conv(0, 1, (3, 3), 1, 2, 2, groups=3),
+            conv(1, 2, (3, 1), 1, (1, 0)), conv(2, 0, (1, 1)), conv(1, 1, (3, 3), 1, 1, groups=2),
+            conv(0, 2, (3, 3), 1, 1, groups=3, delay=None), conv(la.INPUT, 2, (3, 4), 2, 1),
+            conv(2, 1, (1, 3), 1, (0, 1), delay=2), conv(la.INPUT, 1, (3, 4), 2, 1, delay=None),
+        ],
+        output_delay=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.4])
+@pytest.mark.parametrize(
+    "schedule", [la.Momentum(1), la.Momentum(8), la.Random(20, 7), la.Fifo(3), la.LayerSync()],
+    ids=repr,
+)  # fmt: skip
+def test_busy_images(schedule, rate):
+    """Few spikes a time step, and many; the delays of single sources, and none."""
+    rng = np.random.default_rng(3)
+    x = (rng.random((3, 4, 9, 8, 4)) < rate) * rng.integers(1, 4, (3, 4, 9, 8, 4))
+    for delays, reset in zip((False, True, True), RESETS, strict=True):
+        graph = busy_images(rng, delays)
+        dropout = Dropout(input=0.2, spike=0.2, seed=4) if reset == "detached" else None
+        record, found = compare(graph, x, schedule, rng, dropout=dropout, reset=reset)
+        share = record.all_spikes.mean((0, 2))
+        assert all(0.05 < share[graph.slice(p)].mean() < 0.95 for p in range(3))
+        assert all(np.abs(by_weight).max() > 0 for by_weight in found.weights)
+
+
 @pytest.mark.parametrize("stop_after", [0, 1, 3, 10**6, 2**40])
 def test_early_decision_in_a_busy_network(stop_after):
     rng = np.random.default_rng(2)

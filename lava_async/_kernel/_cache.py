@@ -79,7 +79,18 @@ class KernelCache(NullCache):
         # The types of the arguments and the processor, as in the key of Numba's own cache.
         parts = (self._sources, numba.__version__, sys.version, sig, codegen.magic_tuple())
         key = hashlib.sha256(repr(parts).encode()).hexdigest()
-        return f"{_NAME}-{self._function}-{key[:32]}.nbc"
+        return f"{_prefix(self._function, self._sources)}{key[:32]}.nbc"
+
+
+def _prefix(function: str, sources: str) -> str:
+    """How the names of all files begin that hold one function of these sources."""
+    return f"{_NAME}-{function}-{sources[:16]}-"
+
+
+def is_kept(function: str, sources: str) -> bool:
+    """Whether some code of a function is on disk, for whatever types and processor."""
+    pattern = f"{_prefix(function, sources)}*.nbc"
+    return any(any(folder.glob(pattern)) for folder, _ in _folders())
 
 
 def cached(sources: str) -> Callable[[Callable[..., Any]], Any]:

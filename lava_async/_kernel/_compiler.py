@@ -46,7 +46,8 @@ def borrow(typing_context, value):
     """The same array, or tuple of arrays, without reference counting.
 
     The caller keeps them alive. Numba counts at each use, atomically; on a few neurons that
-    takes longer than the work, and threads that count the same arrays slow each other.
+    takes longer than the work, and threads that count the same arrays slow each other. A function
+    that is compiled by itself has to say so anew.
     """
 
     def without_count(context, builder, kind, value):

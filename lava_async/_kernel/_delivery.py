@@ -33,7 +33,9 @@ _SWEPT_AT_ONCE = 8  # neurons of a population are asked in the time that one of 
 def _deliver_single(net, row, start, current, hit, hits, count, now, source, times):
     """Walk the single synapses of one source neuron. Returns how many."""
     if row[KIND] == CONV:
-        return conv.deliver(net, row, start, current, hit, hits, count, now, source, times)
+        return conv.deliver(
+            row, net.weight, start, current, hit, hits, count, now, source, times
+        )
     if row[KIND] == ONE_TO_ONE:
         return one_to_one.deliver(net, row, start, current, hit, hits, count, now, source, times)
     return sparse.deliver(net, row, start, current, hit, hits, count, now, source, times)
@@ -84,6 +86,11 @@ def deliver_input(net, s, index, times, low, high, time_step):
                 dense.deliver_fours(wiring, c, weight, current, start, index, low, rest, 0)
             dense.deliver_events(wiring, c, weight, current, start, index, times, rest, high)
             synops += wiring[c, SIZE] * spikes
+        elif wiring[c, KIND] == CONV:
+            synops += conv.deliver_all(
+                wiring[c], weight, start, current, s.hit, s.hits, count, index, times, True, low,
+                high, 0,
+            )  # fmt: skip
         else:
             for i in range(low, high):
                 synops += times[i] * _deliver_single(
@@ -124,6 +131,12 @@ def deliver_spikes(net, s, p, neurons, low, high, time_step):
             sweeps = reached * _SWEPT_AT_ONCE > wiring[c, SIZE]
             if sweeps:
                 s.swept[wiring[c, TARGET]] = 1
+            if sweeps and wiring[c, KIND] == CONV:
+                synops += conv.deliver_all(
+                    wiring[c], net.weight, start, current, s.hit, s.hits, s.count, neurons,
+                    s.count, False, low, high, first_neuron,
+                )  # fmt: skip
+                continue
             for i in range(low, high):
                 synops += _deliver_single(
                     net, wiring[c], start, current, s.hit, s.hits, s.count, not sweeps,

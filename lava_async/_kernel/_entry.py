@@ -29,7 +29,8 @@ SOURCES = (
     *sorted(Path(__file__).parent.rglob("*.py")),
     *(Path(inspect.getfile(module)) for module in (dynamics, random)),
 )
-on_disk = cached(digest(SOURCES))
+DIGEST = digest(SOURCES)
+on_disk = cached(DIGEST)
 
 
 @on_disk

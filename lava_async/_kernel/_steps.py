@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, jit
+from lava_async._kernel._compiler import borrow, inline, jit
 from lava_async._kernel._delivery import (
     deliver_input,
     deliver_released,
@@ -75,6 +75,7 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
 @jit
 def _layer_step(net, plan, s, index, times, low, high, sample, time_step):
     """One layer-synchronized time step on the same; what recurs has a delay in ``net``."""
+    net, s = borrow(net), borrow(s)
     _begin(s)
     take_late(net, s, time_step)
     deliver_input(net, s, index, times, low, high, time_step)

@@ -1,4 +1,4 @@
-"""Compile what a command will need later, in a process of its own, while it does something else."""
+"""Compile what a command will need later, while it does something else, in another process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lava_async._semantics.connections import INPUT, Dense
 from lava_async._semantics.graph import Graph, Population
 from lava_async._semantics.schedule import Momentum
 
-_LATER = ("credit_samples", "run_samples", "run_step")  # and the forward pass of training is now
+_LATER = ("credit_samples", "run_samples", "run_step")  # training compiles its first pass itself
 
 
 def compile_ahead() -> None:
@@ -31,7 +31,8 @@ def compile_ahead() -> None:
 
 def main() -> None:
     """Call each once, on next to nothing, in the order in which training needs them."""
-    graph = Graph((1,), (Population("neuron", (1,), 0, 0, 1),), (Dense(INPUT, 0, np.ones((1, 1))),))
+    dense = Dense(INPUT, 0, np.ones((1, 1), np.int16))
+    graph = Graph((1,), (Population("neuron", (1,), 0, 0, 1),), (dense,))
     weights, frame = [np.ones((1, 1), np.float32)], np.zeros((1, 1), np.uint8)
     neurons = training.Neurons(i_decay=[0], v_decay=[0], threshold=[1], bias=[None])
     trainer = training.Trainer(graph, layered=False)

@@ -1,13 +1,20 @@
-"""Convolutions, walked tap by tap."""
+"""Convolutions, walked tap by tap: layout and delivery."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import apart, inline, jit
-from lava_async._kernel._layout import AT, CONV, LANES, NEVER, OWN, SIZE, START
-from lava_async._kernel.connections.currents import by_current
-from lava_async._kernel.connections.layout import arrange, lay_out, restore, turn_round
+from lava_async._kernel._compiler import apart, inline
+from lava_async._kernel._layout import AT, CONV, OWN
+from lava_async._kernel.connections.layout import (
+    arrange,
+    lay_out,
+    restore,
+    room_for_targets,
+    room_to_learn,
+    turn_round,
+)
+from lava_async._kernel.connections.products import ROW
 from lava_async._kernel.connections.reach import reach
 from lava_async._semantics.connections import Conv
 
@@ -38,11 +45,13 @@ def _(connection: Conv, weight):
 
 @turn_round.register
 def _(connection: Conv, weight):
-    # Of each target its runs of taps, sources of a place side by side, filled up with zeros.
+    # Runs of taps, sources of a place side by side, filled up with zeros and cut into pieces of
+    # `ROW`, as `credit` goes through them: (groups, runs, pieces, out, ROW).
     _, length = _runs(connection)
-    taps = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1, length)
-    room = -(-length // LANES) * LANES
-    return np.pad(taps, ((0, 0), (0, 0), (0, room - length)))
+    groups, pieces = connection.groups, -(-length // ROW)
+    taps = weight.transpose(0, 2, 3, 1).reshape(groups, len(weight) // groups, -1, length)
+    taps = np.pad(taps, ((0, 0), (0, 0), (0, 0), (0, pieces * ROW - length)))
+    return taps.reshape(*taps.shape[:3], pieces, ROW).transpose(0, 2, 3, 1, 4)
 
 
 def _runs(connection: Conv) -> tuple[int, int]:
@@ -53,10 +62,26 @@ def _runs(connection: Conv) -> tuple[int, int]:
     return kernel_w, in_group
 
 
+@room_for_targets.register
+def _(connection: Conv, targets):
+    out = len(connection.weight) // connection.groups
+    return targets // out * _filled_up(out)
+
+
+@room_to_learn.register
+def _(connection: Conv, weight):
+    return room_for_targets(connection, weight.size)
+
+
+def _filled_up(length):
+    return -(-length // ROW) * ROW
+
+
 @restore.register
 def _(connection: Conv, gradient):
     out, *taps = connection.weight.shape
-    by_group = gradient.reshape(connection.groups, *taps, out // connection.groups)
+    groups = connection.groups
+    by_group = gradient.reshape(groups, *taps, _filled_up(out // groups))[..., : out // groups]
     return by_group.transpose(0, 4, 1, 2, 3).reshape(connection.weight.shape)
 
 
@@ -80,7 +105,7 @@ def _targets(place, span, stride, size):
 
 
 @inline
-def _reached(row, source):
+def reached(row, source):
     """Of a source neuron: channel, place, and the ranges of rows and columns that it reaches."""
     channel, y, x = _place(row, source)
     span_h, span_w = (row[KERNEL_H] - 1) * row[DILATION_H], (row[KERNEL_W] - 1) * row[DILATION_W]
@@ -99,31 +124,31 @@ def _tap(distance, dilation):
 
 
 @inline
-def _weights(row, channel, y, x, i, j):
-    """Where the weights between a source and the targets at row i, column j are; -1: nowhere."""
+def row_of_weights(row, channel, y, x, i, j):
+    """Which row of weights is between a source and the targets at row i, column j; -1: none."""
     ky = _tap(y - i * row[STRIDE_H], row[DILATION_H])
     kx = _tap(x - j * row[STRIDE_W], row[DILATION_W])
-    place = ((channel * row[KERNEL_H] + ky) * row[KERNEL_W] + kx) * row[OUT_GROUP]
-    return place if ky >= 0 and kx >= 0 else np.int64(-1)
+    tap = (channel * row[KERNEL_H] + ky) * row[KERNEL_W] + kx
+    return tap if ky >= 0 and kx >= 0 else np.int64(-1)
 
 
-@jit
-def deliver(net, row, start, current, hit, hits, count, now, source, times):
+@apart
+def deliver(row, weight, start, current, hit, hits, count, now, source, times):
     """Walk the taps of one source neuron that lie inside the target. Returns how many."""
     out_group, plane = row[OUT_GROUP], row[OUT_HEIGHT] * row[OUT_WIDTH]
-    channel, y, x, top, bottom, left, right = _reached(row, source)
+    channel, y, x, top, bottom, left, right = reached(row, source)
     first_target = start + channel // row[IN_GROUP] * out_group * plane
     factor = np.int32(times)
     synops = 0
     for i in range(top, bottom):
         for j in range(left, right):
-            place = _weights(row, channel, y, x, i, j)
-            if place < 0:
+            weights = row_of_weights(row, channel, y, x, i, j)
+            if weights < 0:
                 continue
             n = np.uint64(first_target + i * row[OUT_WIDTH] + j)
-            tap = np.uint64(row[AT] + place)
+            tap = np.uint64(row[AT] + weights * row[OUT_GROUP])
             for o in range(np.uint64(out_group)):
-                current[n] += factor * np.int32(net.weight[tap + o])
+                current[n] += factor * np.int32(weight[tap + o])
                 if now:
                     reach(n, hit, hits, count)
                 n += np.uint64(plane)
@@ -132,142 +157,15 @@ def deliver(net, row, start, current, hit, hits, count, now, source, times):
 
 
 @apart
-def _add_some(canvas, to, weight, tap, room, early, late, marks, fired_at):
-    """Taps of a target that fired, for sources that may have come too late."""
-    for first in range(np.uint64(0), room, np.uint64(LANES)):
-        for i in range(np.uint64(LANES)):
-            k = first + i
-            g = early if marks[to + k] < fired_at else late
-            canvas[to + k] += weight[tap + k] * g
-
-
-@apart
-def _add_fours(canvas, to, weight, tap0, tap1, tap2, tap3, room, g0, g1, g2, g3):
-    """Taps of four targets at one place, which share what they add to."""
-    for first in range(np.uint64(0), room, np.uint64(LANES)):
-        for i in range(np.uint64(LANES)):
-            k = first + i
-            canvas[to + k] += (
-                (g0 * weight[tap0 + k] + g1 * weight[tap1 + k])
-                + (g2 * weight[tap2 + k] + g3 * weight[tap3 + k])
-            )  # fmt: skip
-
-
-@jit
-def credit(
-    row, weight, at, by_v, by_u, fired_at, first_source, num_sources, released_at, now, out,
-    listed, gains, canvas, marks,
+def deliver_all(
+    row, weight, start, current, hit, hits, count, neurons, times, counted, low, high, first_neuron
 ):  # fmt: skip
-    """What all sources get back in one time step, see `dense.credit`.
-
-    Channels of a place are made neighbours on a padded ``canvas``, so that a target adds a whole
-    row of taps at once; ``marks`` has when they were released.
-    """
-    height, width, groups = row[HEIGHT], row[WIDTH], row[GROUPS]
-    channels, in_group, out_group = groups * row[IN_GROUP], row[IN_GROUP], row[OUT_GROUP]
-    kernel_h, kernel_w, plane = row[KERNEL_H], row[KERNEL_W], row[OUT_HEIGHT] * row[OUT_WIDTH]
-    line = (width + 2 * row[PAD_W]) * channels
-    for i in range(np.uint64((height + 2 * row[PAD_H]) * line)):
-        canvas[i] = 0
-    start, size = np.uint64(row[START]), np.uint64(row[SIZE])
-    anyone = False
-    if now:
-        for n in range(start, start + size):
-            anyone |= fired_at[n] != NEVER
-    if anyone:
-        for c in range(channels):
-            for y in range(height):
-                place = (y + row[PAD_H]) * line + row[PAD_W] * channels + c
-                n = first_source + (c * height + y) * width
-                for x in range(width):
-                    marks[place + x * channels] = released_at[n + x]
-    runs = row[RUNS]
-    room = np.uint64(-(-(kernel_w // runs * in_group) // LANES) * LANES)
-    step, taps = row[DILATION_W] * channels, kernel_h * runs * np.int64(room)
-    for group in range(groups):
-        for place in range(plane):
-            top, left = divmod(place, row[OUT_WIDTH])
-            corner = top * row[STRIDE_H] * line + left * row[STRIDE_W] * channels
-            corner += group * in_group
-            count = 0
-            for o in range(group * out_group, (group + 1) * out_group):
-                n = row[START] + o * plane + place
-                late, early = by_u[n], np.float32(by_v[n] + by_u[n])
-                if now and fired_at[n] != NEVER:
-                    for ky in range(kernel_h):
-                        for kx in range(runs):
-                            to = np.uint64(corner + ky * row[DILATION_H] * line + kx * step)
-                            tap = np.uint64(at + o * taps + (ky * runs + kx) * np.int64(room))
-                            _add_some(
-                                canvas, to, weight, tap, room, early, late, marks, fired_at[n]
-                            )
-                elif early != 0:
-                    listed[count] = o
-                    gains[count] = early
-                    count += 1
-            while count % 4:
-                listed[count], gains[count] = 0, np.float32(0)
-                count += 1
-            for i in range(0, count, 4):
-                for ky in range(kernel_h):
-                    for kx in range(runs):
-                        to = np.uint64(corner + ky * row[DILATION_H] * line + kx * step)
-                        tap = at + (ky * runs + kx) * np.int64(room)
-                        _add_fours(
-                            canvas, to, weight, np.uint64(tap + listed[i] * taps),
-                            np.uint64(tap + listed[i + 1] * taps),
-                            np.uint64(tap + listed[i + 2] * taps),
-                            np.uint64(tap + listed[i + 3] * taps), room,
-                            gains[i], gains[i + 1], gains[i + 2], gains[i + 3],
-                        )  # fmt: skip
-    for c in range(channels):
-        for y in range(height):
-            place = (y + row[PAD_H]) * line + row[PAD_W] * channels + c
-            n = first_source + (c * height + y) * width
-            for x in range(width):
-                out[n + x] += canvas[place + x * channels]
-
-
-@jit
-def credit_one(net, row, source, by_v, by_u, fired_at, released_at, now):
-    """What one source gets back."""
-    plane = row[OUT_HEIGHT] * row[OUT_WIDTH]
-    channel, y, x, top, bottom, left, right = _reached(row, source)
-    first_target = row[START] + channel // row[IN_GROUP] * row[OUT_GROUP] * plane
-    total = np.float32(0)
-    for i in range(top, bottom):
-        for j in range(left, right):
-            place = _weights(row, channel, y, x, i, j)
-            if place < 0:
-                continue
-            n = np.uint64(first_target + i * row[OUT_WIDTH] + j)
-            tap = np.uint64(row[AT] + place)
-            for o in range(np.uint64(row[OUT_GROUP])):
-                g = by_current(n, by_v, by_u, fired_at, released_at, now)
-                total += np.float32(net.weight[tap + o]) * g
-                n += np.uint64(plane)
-    return total
-
-
-@jit
-def learn(row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at):
-    """What the weights of a spike get, in the order in which the kernel has them."""
-    plane, out_group = np.uint64(row[OUT_HEIGHT] * row[OUT_WIDTH]), np.uint64(row[OUT_GROUP])
-    channel, y, x, top, bottom, left, right = _reached(row, source)
-    first_target = row[START] + channel // row[IN_GROUP] * np.int64(out_group * plane)
-    for i in range(top, bottom):
-        for j in range(left, right):
-            place = _weights(row, channel, y, x, i, j)
-            if place < 0:
-                continue
-            n = np.uint64(first_target + i * row[OUT_WIDTH] + j)
-            tap = np.uint64(at + place)
-            if now:
-                for o in range(out_group):
-                    g = by_v[n] if released_at < fired_at[n] else np.float32(0)
-                    gradient[tap + o] += g + by_u[n]
-                    n += plane
-            else:
-                for o in range(out_group):
-                    gradient[tap + o] += times * (by_v[n] + by_u[n])
-                    n += plane
+    """Those of spikes low..high, whose targets are all asked. Returns how many, too."""
+    synops = 0
+    for i in range(low, high):
+        factor = times[i] if counted else np.int32(1)
+        synops += np.int64(factor) * deliver(
+            row, weight, start, current, hit, hits, count, False,
+            np.int64(neurons[i]) - first_neuron, factor,
+        )  # fmt: skip
+    return synops

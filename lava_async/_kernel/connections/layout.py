@@ -73,6 +73,12 @@ def room_to_learn(connection: Connection, weight: npt.NDArray) -> int:
 
 
 @functools.singledispatch
+def room_for_targets(connection: Connection, targets: int) -> int:
+    """Numbers that the gradients of so many targets take, side by side as they are added up."""
+    return targets
+
+
+@functools.singledispatch
 def restore(connection: Connection, gradient: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The gradient of the weights, flat as `learn` has it in its room, in the weights' shape."""
     return gradient

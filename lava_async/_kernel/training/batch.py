@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._kernel._events import Events, as_frames, check_entries, new_events
-from lava_async._kernel._layout import AT, LANES, WORDS, Net, State, new_state, zeros
+from lava_async._kernel._layout import AT, NEVER, WORDS, Net, State, new_state, zeros
 from lava_async._kernel._lowering import (
     compile_graph,
     compile_schedule,
@@ -20,8 +20,15 @@ from lava_async._kernel._lowering import (
     lay_out_neurons,
 )
 from lava_async._kernel._reserve import Reserve, room
-from lava_async._kernel._threads import Team, cut, pieces
-from lava_async._kernel.connections import arrange, restore, room_to_learn, turn_round
+from lava_async._kernel._threads import OwnThreads, Team, cut, pieces
+from lava_async._kernel.connections import (
+    arrange,
+    restore,
+    room_for_targets,
+    room_to_learn,
+    turn_round,
+)
+from lava_async._kernel.connections.products import PLACES, ROW
 from lava_async._kernel.training import entry
 from lava_async._kernel.training.layout import (
     DETACHED,
@@ -30,6 +37,7 @@ from lava_async._kernel.training.layout import (
     THROUGH,
     Scratch,
     Tape,
+    Turned,
     Way,
 )
 from lava_async._kernel.training.lowering import find_way
@@ -126,6 +134,10 @@ class Trainer:
         self.before = np.zeros(self.num_inputs, np.int32)  # released before anyone decides
         # Of whole lines, and with room for what is filled up behind the last population.
         self.row = (graph.num_neurons + 2 * WORDS - 1) // WORDS * WORDS
+        self.targets = max(
+            self.row,
+            *(room_for_targets(c, graph.populations[c.target].size) for c in graph.connections),
+        )
         # All of one number of time steps; tapes and gradients by how many samples there is room.
         self.states = Reserve(self._new_state)
         self.tapes = Reserve(self._new_tape)
@@ -160,8 +172,13 @@ class Trainer:
             zeros(shape, np.float32), zeros(shape, np.float32), zeros(shape, np.float32),
             zeros(self.row, np.float32), zeros(self.row, np.float32),
             Scratch(
-                zeros(self.row, np.uint32), zeros(self.row, np.float32),
-                zeros(self.canvas, np.float32), zeros(self.canvas, np.int32),
+                listed=zeros(self.row, np.uint32), gains=zeros(self.row * PLACES, np.float32),
+                canvas=zeros(self.canvas, np.float32), marks=zeros(self.canvas, np.int32),
+                corner=zeros(PLACES, np.uint64),
+            ),
+            Turned(
+                early=zeros(self.targets, np.float32), late=zeros(self.targets, np.float32),
+                fired_at=zeros(self.targets, np.int32),
             ),
         )  # fmt: skip
 
@@ -187,6 +204,18 @@ class Trainer:
             neurons.i_decay, neurons.v_decay, neurons.threshold, bias
         )
         return Loaded(net._replace(weight=weight, **parameters), weights)
+
+    def blank(self, loaded: Loaded) -> Pass:
+        """A pass of one sample and time step in which nothing happened."""
+        tape = self._new_tape((1, 1))
+        for array in tape:
+            array[:] = 0
+        tape.fired_at[:] = NEVER
+        num_neurons = self.graph.num_neurons
+        return Pass(
+            self, loaded, tape, np.zeros((1, num_neurons, 1), np.int8), (0, num_neurons),
+            OwnThreads(1), discards=False, bad=None,
+        )  # fmt: skip
 
     def run(
         self,
@@ -235,7 +264,7 @@ class Trainer:
 
         def work(low: int, high: int) -> int:
             with self.states.lent(num_steps) as (s, e):
-                return entry.run_samples(
+                return entry.record_samples(
                     net, plan, s, e, frames, ids, low, high,
                     float(dropout.input), neuron_range, spikes, taped, tape,
                 )  # fmt: skip
@@ -271,7 +300,7 @@ def _cut(tape: Tape, batch: int) -> Tape:
 def _padded(connection: Conv, source_shape: Shape) -> int:
     """Neurons of a convolution's source, padding included, and what a run may add to behind."""
     channels, height, width = source_shape
-    return LANES + channels * math.prod(
+    return ROW + channels * math.prod(
         size + 2 * pad for size, pad in zip((height, width), connection.padding, strict=True)
     )
 
@@ -363,10 +392,10 @@ class Pass:
                     )  # fmt: skip
 
             def learn(own: _Weights, low: int, high: int) -> None:
-                with trainer.scratch.lent(num_steps) as (*_, space):
+                with trainer.scratch.lent(num_steps) as (*_, turned):
                     entry.learn_samples(
                         net, way, tape, by_v, by_u, own.row, low, high, gradient, own.at,
-                        trainer.before, space.gains,
+                        trainer.before, turned,
                     )  # fmt: skip
 
             self._team.run(credit, [(i,) for i in range(len(parts))])

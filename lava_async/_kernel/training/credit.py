@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import apart, inline, jit
+from lava_async._kernel._compiler import apart, borrow, inline, jit
 from lava_async._kernel._layout import (
     CONV,
     DELAYS,
@@ -18,7 +18,7 @@ from lava_async._kernel._layout import (
     ONE_TO_ONE,
     TARGET,
 )
-from lava_async._kernel.connections import conv, dense, one_to_one, sparse
+from lava_async._kernel.connections import conv_credit, dense, one_to_one, sparse
 from lava_async._kernel.training.layout import DETACHED, FULL, GIVEN, LOST, THROUGH, UNSENT
 from lava_async._kernel.training.surrogate import derivative
 from lava_async._semantics import dynamics as dyn
@@ -34,7 +34,7 @@ def credit_one(net, c, source, by_v, by_u, fired_at, released_at, now):
     if row[KIND] == DENSE:
         return dense.credit_one(net, row, source, by_v, by_u, fired_at, released_at, now)
     if row[KIND] == CONV:
-        return conv.credit_one(net, row, source, by_v, by_u, fired_at, released_at, now)
+        return conv_credit.credit_one(net, row, source, by_v, by_u, fired_at, released_at, now)
     if row[KIND] == ONE_TO_ONE:
         return one_to_one.credit_one(net, row, source, by_v, by_u, fired_at, released_at, now)
     return sparse.credit_one(net, row, source, by_v, by_u, fired_at, released_at, now)
@@ -57,6 +57,9 @@ def credit(
     released_at, out : (T, N), or (T, inputs)
     scratch : Scratch
     """
+    net, way, scratch = borrow(net), borrow(way), borrow(scratch)
+    by_v, by_u, fired_at = borrow(by_v), borrow(by_u), borrow(fired_at)
+    released_at, out = borrow(released_at), borrow(out)
     row = net.wiring[c]
     steps, delay, at, source = len(by_v), way.late[c], row[DELAYS], way.source[c]
     from_input = source < 0  # it comes before anyone decides
@@ -84,10 +87,9 @@ def credit(
     for t in range(first_step, last_step):
         late = t + delay
         if row[KIND] == CONV:
-            conv.credit(
-                row, way.weight, way.at[c], by_v[late], by_u[late], fired_at[late], first, sources,
-                released_at[t], now, out[t], scratch.listed, scratch.gains, scratch.canvas,
-                scratch.marks,
+            conv_credit.credit(
+                row, way.weight, way.at[c], by_v[late], by_u[late], fired_at[late], first,
+                released_at[t], now, out[t], scratch,
             )  # fmt: skip
         else:
             for i in range(sources):
@@ -246,6 +248,7 @@ def credit_sample(net, way, x):
 
     The state's gradients at the end of it, ``x.end_v`` and ``x.end_u``, are 0.
     """
+    net, way, x = borrow(net), borrow(way), borrow(x)
     num_steps = len(x.voltage)
     for b in range(len(way.block) - 1):
         first, last = way.block[b], way.block[b + 1]

@@ -29,11 +29,11 @@ def _drop(plan, probability, e, sample, num_steps):
 
 
 @on_disk
-def run_samples(
+def record_samples(
     net, plan, s, e, frames, sample_ids, low, high, input_dropout, outputs, spikes, taped,
     tape,
 ):  # fmt: skip
-    """Run samples low..high of a batch; writes the spikes of neurons outputs[0]..outputs[1].
+    """Run samples low..high of a batch, with a tape; writes the spikes of neurons outputs[0]..outputs[1].
 
     Returns the first sample whose input is not of whole numbers that are counts, or -1.
     """
@@ -82,7 +82,7 @@ def credit_samples(
     by_v, by_u, by_frames = borrow(by_v), borrow(by_u), borrow(by_frames)
     scratch, derivative = borrow(scratch), borrow(derivative)
     learned, gradient = borrow(learned), borrow(gradient)
-    sigma, by_spike, back, end_v, end_u, space, at_once, before = scratch
+    sigma, by_spike, back, end_v, end_u, space, turned, at_once, before = scratch
     gradient[:] = 0
     row = np.uint64(tape.voltage.shape[1] * tape.voltage.shape[2])
     voltage, fired_at, released_at = (
@@ -116,7 +116,7 @@ def credit_samples(
             c, sources, at = learned[i]
             learn_sources(
                 net, way, tape, by_v, by_u, c, (0, sources), (b, b + 1), gradient, at, before,
-                space.gains,
+                turned,
             )  # fmt: skip
 
 

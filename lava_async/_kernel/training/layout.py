@@ -64,9 +64,19 @@ class Scratch(NamedTuple):
     """Scratch space of the way back over connections."""
 
     listed: npt.NDArray[np.uint32]  # (N,) and room for fours
-    gains: npt.NDArray[np.float32]  # the same
-    canvas: npt.NDArray[np.float32]  # the padded source of any convolution
+    gains: npt.NDArray[np.float32]  # `PLACES` times as many
+    # Of convolutions:
+    canvas: npt.NDArray[np.float32]  # the padded source of any of them
     marks: npt.NDArray[np.int32]  # as large
+    corner: npt.NDArray[np.uint64]  # (`PLACES`,)
+
+
+class Turned(NamedTuple):
+    """Scratch space of the gradients of weights: what the targets of a connection have."""
+
+    early: npt.NDArray[np.float32]  # the gradient of a current that came in time
+    late: npt.NDArray[np.float32]  # and of one that came later
+    fired_at: npt.NDArray[np.int32]
 
 
 class Sample(NamedTuple):

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, jit
-from lava_async._kernel._layout import CONV, DELAYS, DENSE, KIND, ONE_TO_ONE
-from lava_async._kernel.connections import conv, dense, one_to_one, sparse
+from lava_async._kernel._compiler import borrow, inline, jit
+from lava_async._kernel._layout import CONV, DELAYS, DENSE, FAN_OUT, KIND, ONE_TO_ONE, SIZE
+from lava_async._kernel.connections import conv_learn, dense, one_to_one, sparse
+
+_TURNED_AT_ONCE = 4  # gradients are turned round in the time that one takes where it is
 
 
 @jit
 def _learn_one(net, row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at):
     """What the weights of one spike get."""
     if row[KIND] == CONV:
-        conv.learn(row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at)
+        conv_learn.learn_one(
+            row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at
+        )
     elif row[KIND] == ONE_TO_ONE:
         one_to_one.learn(row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at)
     else:
@@ -34,6 +38,11 @@ def _learn(
     row = net.wiring[c]
     if row[KIND] == DENSE:
         dense.learn(
+            row, neurons, times, first_neuron, low, high, counted, by_v, by_u, fired_at,
+            released_at, now, gradient, at, scratch.early,
+        )  # fmt: skip
+    elif row[KIND] == CONV and (high - low) * row[FAN_OUT] * _TURNED_AT_ONCE > row[SIZE]:
+        conv_learn.learn(
             row, neurons, times, first_neuron, low, high, counted, by_v, by_u, fired_at,
             released_at, now, gradient, at, scratch,
         )  # fmt: skip
@@ -74,8 +83,10 @@ def learn_sources(
         Of many connections, those of this one begin at ``at``.
     before : (inputs,)
         Stands for when inputs were released: before anyone decides.
-    scratch : (N,) float32
+    scratch : Turned
     """
+    net, tape, scratch = borrow(net), borrow(tape), borrow(scratch)
+    by_v, by_u, gradient, before = borrow(by_v), borrow(by_u), borrow(gradient), borrow(before)
     num_steps = by_v.shape[1]
     source, delay, delays = way.source[c], way.late[c], net.wiring[c, DELAYS]
     is_input = source < 0

@@ -9,6 +9,7 @@ import typer
 
 from lava_async._cli import _options as options
 from lava_async._cli._console import print_json, print_table, progress, quiet, training_warnings
+from lava_async._kernel.ahead import compile_ahead
 from lava_async.study.folders import results_folder
 from lava_async.study.settings import DIGITS
 
@@ -51,6 +52,7 @@ def demo(
       lava-async demo
       lava-async demo --out report --seeds 1 --epochs 5
     """
+    compile_ahead()
     with quiet():
         from lava_async.study import comparison  # loads torch and SLAYER
     from lava_async.study.report import COLUMNS

@@ -18,6 +18,7 @@ from lava_async._cli._console import (
     quiet,
     training_warnings,
 )
+from lava_async._kernel.ahead import compile_ahead
 from lava_async._semantics.schedule import LayerSync, Momentum, Schedule
 from lava_async.errors import ValidationError
 from lava_async.study.folders import results_folder
@@ -98,6 +99,7 @@ def train(
       lava-async train --out conv --conv 8,16,32 --batch-size 32
       lava-async train --out memory --neuron tutorial --layers 128,64 --learning-rate 0.002
     """
+    compile_ahead()
     with quiet():
         from lava_async.study import training as study  # loads torch and SLAYER
 

@@ -18,7 +18,10 @@ BLOCK = 64  # entries that are looked at together: as many as a word has bits
 # No fastmath: integer-exact, and the only floating-point numbers are keys of spikes and quotients
 # of whole numbers.
 jit = numba.njit(nogil=True)
-inline = numba.njit(nogil=True, inline="always")
+# By LLVM: with Numba's own way a time step would compile anew for all entries. But arrays are
+# counted at each call then, which matters where little is done in one.
+inline = numba.njit(nogil=True, forceinline=True)
+inline_early = numba.njit(nogil=True, inline="always")
 
 
 def apart(function: Callable[..., Any]) -> Any:

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from lava_async._kernel._cache import cached
 from lava_async._kernel._compiler import borrow
 from lava_async._kernel._events import find_events
@@ -71,4 +73,5 @@ def run_samples(
 def run_step(net, plan, s, index, times, sample, time_step):
     """Run one time step of one sample; see `stepper.Stepper.step` for the arrays."""
     net, plan, s = borrow(net), borrow(plan), borrow(s)
-    any_step(net, plan, s, borrow(index), borrow(times), 0, len(index), sample, time_step)
+    low, high = np.uint32(0), np.uint32(len(index))  # types of all other calls: the same code
+    any_step(net, plan, s, borrow(index), borrow(times), low, high, sample, time_step)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import apart, inline, jit
+from lava_async._kernel._compiler import apart, inline_early, jit
 from lava_async._kernel._layout import AT, NEVER, START
 from lava_async._kernel.connections.conv import (
     DILATION_H,
@@ -34,18 +34,18 @@ from lava_async._kernel.connections.currents import by_current
 from lava_async._kernel.connections.products import PLACES, ROW, add_products
 
 
-@inline
+@inline_early
 def _channels(row):
     return row[GROUPS] * row[IN_GROUP]
 
 
-@inline
+@inline_early
 def _line(row):
     """Entries of the canvas from one line of it to the next."""
     return (row[WIDTH] + 2 * row[PAD_W]) * _channels(row)
 
 
-@inline
+@inline_early
 def _to(row, ky, kx):
     """Where on the canvas a run of taps begins, from the corner of its target on."""
     return ky * row[DILATION_H] * _line(row) + kx * row[DILATION_W] * _channels(row)
@@ -61,7 +61,7 @@ def _add_some(canvas, to, weight, tap, step, pieces, early, late, marks, fired_a
             canvas[k] += weight[tap + piece * step + i] * g
 
 
-@inline
+@inline_early
 def _mark(row, first_source, released_at, marks):
     """When the sources were released, as the canvas has them."""
     height, width, channels = row[HEIGHT], row[WIDTH], np.uint64(_channels(row))
@@ -91,7 +91,7 @@ def _add_canvas(row, first_source, canvas, out):
                 n += np.uint64(1)
 
 
-@inline
+@inline_early
 def _find_corners(row, place, corner):
     """Where on the canvas the first taps of `PLACES` targets are.
 
@@ -131,7 +131,7 @@ def _take(first, count, channels, plane, by_v, by_u, fired_at, now, gains, liste
     return num_listed
 
 
-@inline
+@inline_early
 def _credit_all(row, to, pieces, tap, weight, scratch):
     """What targets at `PLACES` places send over all their taps."""
     count = np.uint64(row[OUT_GROUP])
@@ -146,7 +146,7 @@ def _credit_all(row, to, pieces, tap, weight, scratch):
                 tap += count * np.uint64(ROW)
 
 
-@inline
+@inline_early
 def _credit_fired(
     row, to, pieces, tap, weight, first, count, num_listed, by_v, by_u, fired_at, scratch
 ):  # fmt: skip

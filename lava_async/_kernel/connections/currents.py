@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lava_async._kernel._compiler import inline
+from lava_async._kernel._compiler import inline_early
 
 
-@inline
+@inline_early
 def by_current(n, by_v, by_u, fired_at, released_at, now):
     """Of the current of a spike that was released then, at neuron n.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import apart, borrow, inline, jit
+from lava_async._kernel._compiler import apart, borrow, inline_early, jit
 from lava_async._kernel._layout import (
     CONV,
     DELAYS,
@@ -99,7 +99,7 @@ def credit(
                 )  # fmt: skip
 
 
-@inline
+@inline_early
 def _by_voltage(reset, sigma, by_spike, by_v, voltage, fired):
     """The gradient of the voltage that decided."""
     if reset == FULL:
@@ -125,7 +125,7 @@ def derivatives(net, way, voltage, given, b, out):
                     out[t, n] = derivative(way.surrogate, distance, slope, height)
 
 
-@inline
+@inline_early
 def _discard(loss, loss_first, released_at, by_spike, n, t):
     """What was never delivered gets nothing from its targets, what dropout took nothing at all."""
     if released_at == LOST:
@@ -135,7 +135,7 @@ def _discard(loss, loss_first, released_at, by_spike, n, t):
         by_spike[t, n] = loss[own, t] if 0 <= own < len(loss) else np.float32(0)
 
 
-@inline
+@inline_early
 def _decide(way, p, n, t, x):
     """Gradients of a neuron's voltage and current in time step t, and of its state before."""
     g = _by_voltage(
@@ -162,7 +162,7 @@ def _decide_range(
         end_v[n] = keep_v * g
 
 
-@inline
+@inline_early
 def _decide_alone(net, way, p, t, x):
     """A population that closes no circle within a time step.
 
@@ -178,7 +178,7 @@ def _decide_alone(net, way, p, t, x):
     )  # fmt: skip
 
 
-@inline
+@inline_early
 def _is_tied(net, way, c, p):
     """Whether a connection of population p leads into its own component."""
     return way.component_of[net.wiring[c, TARGET]] == way.component_of[p]
@@ -236,7 +236,7 @@ def _decide_together(net, way, low, high, t, x):
         _decide(way, p, n, t, x)
 
 
-@inline
+@inline_early
 def _delay(net, way, c, source):
     delay = way.late[c]
     return delay if delay >= 0 else np.int64(net.delay[net.wiring[c, DELAYS] + source])

@@ -33,7 +33,7 @@ def record_samples(
     net, plan, s, e, frames, sample_ids, low, high, input_dropout, outputs, spikes, taped,
     tape,
 ):  # fmt: skip
-    """Run samples low..high of a batch, with a tape; writes the spikes of neurons outputs[0]..outputs[1].
+    """Run samples low..high; writes a tape, and the spikes of neurons outputs[0]..outputs[1].
 
     Returns the first sample whose input is not of whole numbers that are counts, or -1.
     """

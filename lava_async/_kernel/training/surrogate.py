@@ -8,7 +8,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from lava_async._kernel._compiler import inline, intrinsic
+from lava_async._kernel._compiler import inline_early, intrinsic
 from lava_async._kernel.training.layout import ARCTAN, EXPONENTIAL
 
 _LOG2_E = np.float32(math.log2(math.e))
@@ -33,7 +33,7 @@ def _float_of_bits(typing_context, bits):
     return types.float32(types.int32), generate
 
 
-@inline
+@inline_early
 def _exp_of_minus(x):
     """exp(-x) of x >= 0, to two units in the last place; 0 beyond the normal numbers.
 
@@ -57,7 +57,7 @@ def _exp_of_minus(x):
     return np.float32(p * scale)
 
 
-@inline
+@inline_early
 def derivative(kind, distance, slope, height):
     """At a distance from the threshold, membrane units."""
     x = np.float32(abs(distance) * slope)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import borrow, inline, jit
+from lava_async._kernel._compiler import borrow, inline_early, jit
 from lava_async._kernel._layout import CONV, DELAYS, DENSE, FAN_OUT, KIND, ONE_TO_ONE, SIZE
 from lava_async._kernel.connections import conv_learn, dense, one_to_one, sparse
 
@@ -29,7 +29,7 @@ def _learn_one(net, row, source, times, by_v, by_u, fired_at, released_at, now, 
         sparse.learn(net, row, source, times, by_v, by_u, fired_at, released_at, now, gradient, at)
 
 
-@inline
+@inline_early
 def _learn(
     net, c, neurons, times, first_neuron, low, high, counted, by_v, by_u, fired_at, released_at,
     now, gradient, at, scratch,

@@ -1,0 +1,64 @@
+"""Kernels that another process compiles are those that training calls."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lava_async._kernel import ahead
+from lava_async._kernel._cache import is_kept
+
+CALLS = """
+import lava_async as la
+import slayer_blocks as sb
+import torch
+from lava_async._kernel import ahead
+from lava_async._kernel.training import entry
+
+ahead.main()
+(compiled,) = entry.credit_samples.overloads
+dense, conv = (sb.dense_blocks(), (4, 20, 6)), (sb.conv_blocks(), (4, 2, 7, 6, 6))
+for blocks, shape in (dense, conv):
+    for schedule in (la.Momentum(4), la.LayerSync()):
+        for kind in (torch.uint8, torch.float32):
+            net = sb.network(blocks, schedule)
+            net(sb.spikes(shape).to(kind)).sum().backward()
+assert list(entry.credit_samples.overloads) == [compiled], "compiled again"
+"""
+
+
+def test_training_calls_what_was_compiled(pytestconfig):
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS], cwd=pytestconfig.rootpath / "tests", text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_process_starts_only_if_there_is_something_to_compile(kept, monkeypatch):
+    started = []
+
+    class Process:
+        def __init__(self, command, **options):
+            started.append(command)
+
+        def terminate(self):
+            pass
+
+    monkeypatch.setattr(ahead, "is_kept", lambda function, sources: kept)
+    monkeypatch.setattr(ahead.subprocess, "Popen", Process)
+    ahead.compile_ahead()
+    assert len(started) == (not kept)
+    for command in started:
+        compile(command[2], "", "exec")
+
+
+def test_what_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("lava_async._kernel._cache._folders", lambda: [(tmp_path, False)])
+    sources = "0123456789abcdef0123456789abcdef"
+    assert not is_kept("credit_samples", sources)
+    (tmp_path / f"lava_async-credit_samples-{sources[:16]}-77.nbc").write_bytes(b"")
+    assert is_kept("credit_samples", sources)
+    assert not is_kept("credit", sources)
+    assert not is_kept("credit_samples", sources[::-1])

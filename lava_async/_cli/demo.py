@@ -52,7 +52,7 @@ def demo(
       lava-async demo
       lava-async demo --out report --seeds 1 --epochs 5
     """
-    finish_compiling = compile_ahead()
+    compile_ahead()
     with quiet():
         from lava_async.study import comparison  # loads torch and SLAYER
     from lava_async.study.report import COLUMNS
@@ -61,7 +61,6 @@ def demo(
     trainings = seeds * len(comparison.METHODS)
     bar = progress("starting", trainings * epochs)
     with results_folder(folder), training_warnings(), bar as advance:
-        finish_compiling()
         result = comparison.compare(
             folder, epochs, range(seed, seed + seeds), on_epoch=lambda text: advance(text=text)
         )

@@ -99,6 +99,7 @@ def train(
       lava-async train --out conv --conv 8,16,32 --batch-size 32
       lava-async train --out memory --neuron tutorial --layers 128,64 --learning-rate 0.002
     """
+    compile_ahead()
     with quiet():
         from lava_async.study import training as study  # loads torch and SLAYER
 
@@ -132,8 +133,6 @@ def train(
         left = max(wanted - training.epoch, 0)
         bar = progress(f"{training.settings.method}: starting", left)
         with training_warnings(), bar as advance:
-            if left and training.settings.recipe.gradient == "decisive":
-                compile_ahead()()
             training.run(wanted, out, on_epoch=lambda text: advance(text=text))
     last, by_order = training.history[-1], training.by_order()
     if json:

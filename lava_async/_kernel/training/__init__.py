@@ -13,6 +13,7 @@ processor.
 from lava_async._kernel._events import MOST_COUNT as MOST_COUNT
 from lava_async._kernel._threads import OwnThreads as OwnThreads
 from lava_async._kernel._threads import Team as Team
+from lava_async._kernel.training.batch import MANY as MANY
 from lava_async._kernel.training.batch import Loaded as Loaded
 from lava_async._kernel.training.batch import Neurons as Neurons
 from lava_async._kernel.training.batch import Pass as Pass

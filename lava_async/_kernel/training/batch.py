@@ -50,7 +50,7 @@ from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Momentum
 
 _RESETS: dict[Reset, int] = {"through": THROUGH, "detached": DETACHED, "full": FULL}
 _LEAST = 8  # samples that a call to compiled code is worth
-_FEW = 1 << 16  # weights whose gradients are added up sample by sample, see `synapses`
+MANY = 1 << 16  # weights; the gradients of fewer are added up sample by sample, see `synapses`
 _FEWEST_SUMS = 8  # that samples are added up in ...
 _SUMS_OF_WEIGHTS = 1 << 22  # ... and more of them only if they take no more memory
 
@@ -443,7 +443,7 @@ class Pass:
                 connection = trainer.graph.connections[index]
                 size = room_to_learn(connection, self._weights[index])
                 shares = isinstance(connection, (Conv, OneToOne))
-                own = few if shares or size <= _FEW else many
+                own = few if shares or size < MANY else many
                 sources = math.prod(trainer.graph.source_shape(connection))
                 own.append(_Weights(row, index, sources, sum(other.size for other in own), size))
         return few, many

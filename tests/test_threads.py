@@ -133,6 +133,24 @@ def test_what_nobody_asks_for_any_more_goes():
     assert len(reserve._free) <= 4
 
 
+def test_an_item_may_come_back_while_another_is_taken():
+    """The garbage collector finds the owner of a tape whenever it likes."""
+    reserve = Reserve(lambda key: [key])
+
+    class Key:
+        def __eq__(self, other):
+            if other == 1:
+                reserve.give_back(2, [2])
+            return self is other
+
+        __hash__ = object.__hash__
+
+    key = Key()
+    reserve.give_back(1, [1])
+    assert reserve.take(key) == [key]
+    assert reserve.take(2) == [2]
+
+
 def test_an_item_in_use_when_something_failed_does_not_come_back():
     reserve = Reserve(lambda key: [])
     with pytest.raises(ValueError), reserve.lent(0) as item:

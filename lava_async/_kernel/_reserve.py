@@ -43,8 +43,8 @@ class Reserve(Generic[Key, Item]):
         return self._make(key)
 
     def give_back(self, key: Key, item: Item) -> None:
-        with self._lock:
-            self._free.append((key, item))
+        # Without the lock: the garbage collector may call this, from anywhere, even from above.
+        self._free.append((key, item))
 
     @contextlib.contextmanager
     def lent(self, key: Key) -> Iterator[Item]:

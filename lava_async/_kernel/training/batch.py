@@ -448,7 +448,6 @@ class Pass:
                 own.append(_Weights(row, index, sources, sum(other.size for other in own), size))
         return few, many
 
-
     def _restored(
         self, found: Sequence[tuple[Sequence[_Weights], npt.NDArray[np.float32]]]
     ) -> list[npt.NDArray[np.float32] | None]:

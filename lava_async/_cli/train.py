@@ -99,7 +99,8 @@ def train(
       lava-async train --out conv --conv 8,16,32 --batch-size 32
       lava-async train --out memory --neuron tutorial --layers 128,64 --learning-rate 0.002
     """
-    compile_ahead()
+    if gradient != "unrolled":
+        compile_ahead()
     with quiet():
         from lava_async.study import training as study  # loads torch and SLAYER
 

@@ -11,7 +11,8 @@ and one sample's state as flat arrays, which `_lowering` fills, and `_events` it
 them in place, one concern each (`_draws` has their random draws); `_steps` makes time steps of
 these; `_entry` is what is kept on disk. On top, in Python, stand `batch` (in `_threads`, with
 memory from a `_reserve`), `stepper` (one time step at a time, for Lava) and `training`, which
-remembers what the gradient needs of a forward pass, and walks back.
+remembers what the gradient needs of a forward pass, and walks back. `ahead` compiles the way back
+in another process.
 
 What runs per neuron or per synapse takes the arrays it touches one by one: handing over a
 whole `Net` or `State` there costs more than the work itself. For the same reason most of it is

@@ -67,11 +67,9 @@ class Team(abc.ABC):
                 left.clear()
                 failures.append(failure)
 
-        if min(self.size, len(calls)) <= 1:
-            work_on()
-        else:
+        if min(self.size, len(calls)) > 1:
             self._together(work_on, len(calls))
-            work_on()  # whatever nobody has taken
+        work_on()  # whatever nobody has taken
         if failures:
             raise failures[0]
         return results

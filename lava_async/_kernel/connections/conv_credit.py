@@ -62,15 +62,19 @@ def _add_some(canvas, to, weight, tap, step, pieces, early, late, marks, fired_a
 
 
 @inline_early
+def _beginning(row, channel, y):
+    """Where on the canvas a row of sources of a channel begins."""
+    return np.uint64((y + row[PAD_H]) * _line(row) + row[PAD_W] * _channels(row) + channel)
+
+
+@inline_early
 def _mark(row, first_source, released_at, marks):
     """When the sources were released, as the canvas has them."""
-    height, width, channels = row[HEIGHT], row[WIDTH], np.uint64(_channels(row))
-    line = np.uint64(_line(row))
-    n = np.uint64(first_source)
-    for c in range(channels):
-        for y in range(height):
-            k = np.uint64(y + row[PAD_H]) * line + np.uint64(row[PAD_W]) * channels + c
-            for _ in range(width):
+    n, channels = np.uint64(first_source), np.uint64(_channels(row))
+    for c in range(_channels(row)):
+        for y in range(row[HEIGHT]):
+            k = _beginning(row, c, y)
+            for _ in range(row[WIDTH]):
                 marks[k] = released_at[n]
                 k += channels
                 n += np.uint64(1)
@@ -79,13 +83,11 @@ def _mark(row, first_source, released_at, marks):
 @apart
 def _add_canvas(row, first_source, canvas, out):
     """The other way round: the sources take from the canvas what is theirs."""
-    height, width, channels = row[HEIGHT], row[WIDTH], np.uint64(_channels(row))
-    line = np.uint64(_line(row))
-    n = np.uint64(first_source)
-    for c in range(channels):
-        for y in range(height):
-            k = np.uint64(y + row[PAD_H]) * line + np.uint64(row[PAD_W]) * channels + c
-            for _ in range(width):
+    n, channels = np.uint64(first_source), np.uint64(_channels(row))
+    for c in range(_channels(row)):
+        for y in range(row[HEIGHT]):
+            k = _beginning(row, c, y)
+            for _ in range(row[WIDTH]):
                 out[n] += canvas[k]
                 k += channels
                 n += np.uint64(1)

@@ -40,7 +40,7 @@ NEURON = {
 }  # fmt: skip
 SCALE = 7.5  # of the initial weights, for 400 to 500 spikes a sample
 CONV_SCALE = 6.0
-IN_A_ROW = 5  # steps of a run, as training takes them one after the other
+IN_A_ROW = 20  # steps of a run, as training takes them one after the other
 
 Step = Callable[[], object]
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._kernel._compiler import BLOCK, fetch, inline, jit, not_zero, trailing_zeros
+from lava_async._kernel._compiler import BLOCK, inline, jit
+from lava_async._kernel._marks import AT_ONCE, differ, list_marked, not_zero
 from lava_async.errors import ValidationError
 
 MOST_COUNT = 1 << 24  # of an entry, is below; float32 holds that exactly
@@ -23,9 +24,6 @@ def check_entries(num_inputs: int, num_steps: int) -> None:
             f"at most {MAX_ENTRIES} in compiled code (backend 'reference' takes any number)",
             f"{num_inputs} x {num_steps}",
         )  # fmt: skip
-
-
-_AHEAD = 8  # blocks that are on their way while one is looked at
 
 
 class Events(NamedTuple):
@@ -44,7 +42,7 @@ def new_events(num_entries: int, num_steps: int) -> Events:
         stop=np.zeros(num_steps, np.uint32),
         index=np.zeros(num_entries, np.uint32),
         times=np.zeros(num_entries, np.int32),
-        found=np.zeros(num_entries + 1, np.uint32),  # see `_find_entries`
+        found=np.zeros(num_entries + AT_ONCE, np.uint32),
     )
 
 
@@ -59,26 +57,31 @@ def as_frames(x: npt.NDArray) -> npt.NDArray:
 
 @inline
 def _find_entries(found, flat):
-    """List the entries that are not 0. Returns how many."""
-    num_entries, num_found = np.uint64(len(flat)), np.uint64(0)
+    """List the entries that are not 0. Returns how many, and whether all of them are 1."""
+    num_entries, num_found, others = np.uint64(len(flat)), np.uint64(0), np.uint64(0)
     whole = num_entries // np.uint64(BLOCK) * np.uint64(BLOCK)
+    one = flat.dtype.type(1)
     for first in range(np.uint64(0), whole, np.uint64(BLOCK)):
-        ahead = first + np.uint64(_AHEAD * BLOCK)  # beyond the end, too: the next sample is there
-        fetch(flat, ahead, ahead + np.uint64(BLOCK))
         marks = not_zero(flat, first)
-        # Two are written, found or not, without a branch: how many there are is hard to predict.
-        for _ in range(2):
-            found[num_found] = first + trailing_zeros(marks)
-            num_found += np.uint64(marks != 0)
-            marks &= marks - np.uint64(1)
-        while marks != 0:
-            found[num_found] = first + trailing_zeros(marks)
-            num_found += np.uint64(1)
-            marks &= marks - np.uint64(1)
+        others |= marks & differ(flat, first, one)
+        num_found = list_marked(found, num_found, first, marks)
     for i in range(whole, num_entries):
         found[num_found] = i
         num_found += np.uint64(flat[i] != 0)
-    return num_found
+        others |= np.uint64((flat[i] != 0) & (flat[i] != one))
+    return num_found, others == 0
+
+
+@inline
+def _put(e, i, steps, inverse, times):
+    """Put entry i where its time step's events are."""
+    # i // steps, only sooner: the half is more than all rounding.
+    n = np.uint32((i + 0.5) * inverse)
+    t = i - n * steps
+    place = e.stop[t]
+    e.index[place] = n
+    e.times[place] = times
+    e.stop[t] = place + np.uint32(1)
 
 
 @jit
@@ -87,21 +90,20 @@ def find_events(e, flat, num_steps):
 
     Returns whether all of them are whole numbers below `MOST_COUNT`.
     """
-    num_found, counts = _find_entries(e.found, flat), True
+    num_found, ones = _find_entries(e.found, flat)
     steps, inverse, none = np.uint32(num_steps), 1.0 / num_steps, flat.dtype.type(0)
     for t in range(num_steps):
         e.stop[t] = e.begin[t]
+    if ones:  # as of spikes, which need not be looked at again
+        for k in range(num_found):
+            _put(e, e.found[k], steps, inverse, np.int32(1))
+        return True
+    counts = True
     for k in range(num_found):
         i = e.found[k]
-        # i // steps, only sooner: the half is more than all rounding.
-        n = np.uint32((i + 0.5) * inverse)
-        t = i - n * steps
-        place = e.stop[t]
-        e.index[place] = n
         value = flat[i]
         inside = (value > 0) & (value < MOST_COUNT)
         times = np.int32(value if inside else none)
         counts &= inside & (times == value)
-        e.times[place] = times
-        e.stop[t] = place + np.uint32(1)
+        _put(e, i, steps, inverse, times)
     return counts

@@ -6,6 +6,7 @@ that might be negative would be checked at each use.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -100,8 +101,20 @@ class State(NamedTuple):
 
 def zeros(shape: int | tuple[int, ...], dtype: type) -> npt.NDArray:
     """From the beginning of a cache line on: vectors that lie in two take twice as long."""
-    length = int(np.prod(shape))
-    memory = np.zeros(length * np.dtype(dtype).itemsize + LINE, np.uint8)
+    return _at_line(np.zeros(_with_line(shape, dtype), np.uint8), shape, dtype)
+
+
+def empty(shape: int | tuple[int, ...], dtype: type) -> npt.NDArray:
+    """The same, of any values."""
+    return _at_line(np.empty(_with_line(shape, dtype), np.uint8), shape, dtype)
+
+
+def _with_line(shape: int | tuple[int, ...], dtype: type) -> int:
+    length = math.prod(shape) if isinstance(shape, tuple) else shape
+    return length * np.dtype(dtype).itemsize + LINE
+
+
+def _at_line(memory: npt.NDArray, shape: int | tuple[int, ...], dtype: type) -> npt.NDArray:
     return memory[-memory.ctypes.data % LINE :][: memory.nbytes - LINE].view(dtype).reshape(shape)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import BLOCK, above, apart, inline, not_zero, trailing_zeros
+from lava_async._kernel._compiler import BLOCK, apart, inline
 from lava_async._kernel._draws import spike_lost
 from lava_async._kernel._layout import (
     FIFO,
@@ -21,6 +21,7 @@ from lava_async._kernel._layout import (
     OVERFLOWS,
     POOLED,
 )
+from lava_async._kernel._marks import above, inside, not_zero, trailing_zeros
 from lava_async._kernel._pool import spike
 from lava_async._semantics import dynamics as dyn
 
@@ -28,7 +29,6 @@ _LIMIT = np.int32(dyn.STATE_LIMIT)
 _VOLTAGE_MAX = np.int32(dyn.STATE_LIMIT - 1)
 _VOLTAGE_MIN = np.int32(1 - dyn.STATE_LIMIT)
 _REFRACTORY = np.int32(-(1 << 31))  # stands for the voltage until the time step ends
-_ALL_MARKS = np.uint64((1 << BLOCK) - 1)
 _SUM_MAX = np.int32(1 << 24)  # weight units; in membrane units it overflows any state
 
 
@@ -57,12 +57,6 @@ def _membrane_units(current):
     number does; and modulo 2**32, which wraps as the true number does."""
     saturated = min(max(current, -_SUM_MAX), _SUM_MAX)
     return np.int32(saturated << dyn.STATE_SHIFT), np.int32(current << dyn.STATE_SHIFT)
-
-
-@inline
-def _inside(left):
-    """Marks of the first ``left`` neurons of a block."""
-    return _ALL_MARKS >> np.uint64(np.int32(BLOCK) - left)
 
 
 @apart
@@ -158,7 +152,7 @@ def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone)
         )
         marks = not_zero(touched, np.uint64(0)) & above(v, first, net.threshold[p])
         _fire_marked(
-            first, marks & _inside(left), p == net.output, plan, s, sample, time_step,
+            first, marks & inside(left), p == net.output, plan, s, sample, time_step,
             forward_step,
         )  # fmt: skip
 
@@ -183,7 +177,7 @@ def evaluate_reached(net, plan, s, sample, time_step, forward_step):
             stop = np.int64(net.start[p + 1])
             for start in range(np.int64(net.start[p]), stop, BLOCK):
                 first, left = np.uint64(start), np.int32(min(stop - start, BLOCK))
-                touched = not_zero(current, first) & _inside(left)
+                touched = not_zero(current, first) & inside(left)
                 s.number[OVERFLOWS] += _integrate_block(first, left, u, v, current)
                 marks = touched & above(v, first, thresholds[p])
                 _fire_marked(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from lava_async._kernel import is_compiled, training
 from lava_async._semantics import decisive as definition
 from lava_async._semantics import reference
 from lava_async._semantics.decisive import Reset
-from lava_async._semantics.schedule import AsyncSchedule, LayerSync
+from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Schedule
 from lava_async.slayer import surrogate as surrogates
 from lava_async.slayer import threads
 from lava_async.slayer.inputs import lost
@@ -76,6 +76,8 @@ class _Spikes(torch.autograd.Function):
         loss = grad.detach().to("cpu", torch.float32).contiguous().numpy()
         execution: Execution = ctx.execution
         found = execution.backward(loss, wanted, by_frames)
+        if execution.watcher is not None:
+            execution.watcher(loss, found[1:])
         grads = [
             None if g is None else torch.from_numpy(g).to(device, dtype)
             for g, (dtype, device) in zip(found, ctx.kinds, strict=True)
@@ -107,6 +109,9 @@ class Execution:
     fired : (N,) bool
         Which neurons fired at all.
     has_input : bool
+    watcher : callable or None
+        Sees the gradients of a way back: by the spikes, and by weights and biases as `spikes`
+        takes them.
 
     Raises
     ------
@@ -126,17 +131,14 @@ class Execution:
         self.surrogate = surrogate
         self.neurons = slice(0, pattern.num_neurons) if everyone else output
         self.taped = taped
+        self.watcher: Callable[[npt.NDArray, Sequence[npt.NDArray | None]], None] | None = None
         self._ids = ids
-        drawn = settings.schedule.draw(ids)
         self._parts: list[tuple[_Part, npt.NDArray[np.intp] | slice]] = []
         self._walked = False
         self._loaded: dict[bool, training.Loaded] = {}
-        for i, schedule in enumerate(settings.schedule.parts):
-            here = np.flatnonzero(drawn == i)
-            if len(here):
-                where = slice(None) if len(here) == len(ids) else here
-                kind = _Compiled if is_compiled(schedule) else _Defined
-                self._parts.append((kind(self, schedule, frames[where], ids[where]), where))
+        for schedule, where in _drawn(settings.schedule, ids):
+            kind = _Compiled if is_compiled(schedule) else _Defined
+            self._parts.append((kind(self, schedule, frames[where], ids[where]), where))
         self.spikes = self._parts[0][0].spikes
         if len(self._parts) > 1:
             self.spikes = np.empty((len(ids), *self.spikes.shape[1:]), np.int8)
@@ -191,6 +193,20 @@ class Execution:
         if layered not in self._loaded:
             self._loaded[layered] = trainer.load(*self.integers.arrays())
         return trainer, self._loaded[layered]
+
+
+def _drawn(
+    schedule: Schedule, ids: npt.NDArray[np.int64]
+) -> Iterator[tuple[LayerSync | AsyncSchedule, npt.NDArray[np.intp] | slice]]:
+    """The parts of a schedule that samples drew, and which did."""
+    if len(schedule.parts) == 1:
+        yield schedule.parts[0], slice(None)
+        return
+    drawn = schedule.draw(ids)
+    for i, part in enumerate(schedule.parts):
+        here = np.flatnonzero(drawn == i)
+        if len(here):
+            yield part, slice(None) if len(here) == len(ids) else here
 
 
 def _shared(gradient: npt.NDArray, bias: Tensor) -> npt.NDArray:

@@ -39,10 +39,13 @@ class Ran:
         Of all neurons, or of the output population; differentiable.
     fired : (N,) bool or None
         Which neurons fired at all; None if that is not known, or there was no input.
+    execution : Execution or None
+        Which brings the gradients of all integers; None if autograd's own steps do.
     """
 
     spikes: Tensor
     fired: npt.NDArray[np.bool_] | None
+    execution: decisive.Execution | None
 
 
 class Gradient(abc.ABC):
@@ -104,7 +107,7 @@ class Decisive(Gradient):
             check_counts(x)
             raise
         fired = execution.fired if execution.taped and execution.has_input else None
-        return Ran(decisive.spikes(execution, flat, integers), fired)
+        return Ran(decisive.spikes(execution, flat, integers), fired, execution)
 
     def remarks(self, settings, device, learns):
         return devices.remark(device)
@@ -140,7 +143,7 @@ class Unrolled(Gradient):
                 wanted, [w for own in integers.weights for w in own if w.requires_grad]
             )
         fired = torch.cat([own.detach().amax((0, 2)) for own in spikes]).cpu().numpy() > 0
-        return Ran(wanted, fired if highest else None)
+        return Ran(wanted, fired if highest else None, execution=None)
 
     def remarks(self, settings, device, learns):
         asked = self.asked

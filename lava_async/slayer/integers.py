@@ -60,8 +60,7 @@ class Integers:
     def arrays(self) -> tuple[list[npt.NDArray[np.float32]], training.Neurons]:
         """Weights of each edge, and parameters of the populations, for the kernel."""
         weights = [
-            # A copy: a quantizer may give the parameter itself, which may change by the way back.
-            weight.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
+            weight.detach().to("cpu", torch.float32).contiguous().numpy()
             for weight in self.by_edge
         ]
         layers = self._wiring.layers

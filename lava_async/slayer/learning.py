@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lava_async._semantics import dynamics as dyn
 from lava_async.errors import TrainingWarning
+from lava_async.slayer.decisive import Execution
 from lava_async.slayer.integers import Integers
 from lava_async.slayer.wiring import Wiring
 
@@ -47,8 +48,9 @@ class Learning:
             _warn(remark)
 
     def watch(
-        self, wiring: Wiring, integers: Integers, fired: npt.NDArray[np.bool_], spikes: Tensor
-    ) -> None:
+        self, wiring: Wiring, integers: Integers, fired: npt.NDArray[np.bool_], spikes: Tensor,
+        execution: Execution | None,
+    ) -> None:  # fmt: skip
         """See a training pass, whose input was not empty.
 
         Parameters
@@ -60,6 +62,8 @@ class Learning:
             Which neurons did at all.
         spikes : (B, neurons, T)
             What the gradient comes back through.
+        execution : Execution, optional
+            Which brings the gradients of all integers, if `decisive.spikes` made the spikes.
         """
         names = [layer.where for layer in wiring.layers]
         offsets = wiring.pattern.offsets
@@ -75,7 +79,7 @@ class Learning:
             self._see_limits(names, wiring, integers)
         self._passes += 1
         # Behind a silent block none gets a gradient, of which that was said.
-        self._watch_gradients(names, integers.weights, spikes, vanishing=not silent)
+        self._watch_gradients(names, wiring, integers, spikes, execution, vanishing=not silent)
 
     def _see_dead(
         self, names: Sequence[str], offsets: npt.NDArray[np.integer],
@@ -122,15 +126,22 @@ class Learning:
                 )  # fmt: skip
 
     def _watch_gradients(
-        self, names: Sequence[str], weights: Sequence[Sequence[Tensor]], spikes: Tensor,
-        vanishing: bool,
+        self, names: Sequence[str], wiring: Wiring, integers: Integers, spikes: Tensor,
+        execution: Execution | None, vanishing: bool,
     ) -> None:  # fmt: skip
+        if spikes.grad_fn is None:
+            return
+        if execution is not None:
+            targets = [edge.target for edge in wiring.edges]
+            targets += [p for p, bias in enumerate(integers.biases) if bias is not None]
+            execution.watcher = _AtOnce(self, [names[p] for p in targets], vanishing)
+            return
         trained = {
             name: found
-            for name, own in zip(names, weights, strict=True)
+            for name, own in zip(names, integers.weights, strict=True)
             if (found := [w for w in own if w.requires_grad and w.numel()])
         }
-        if not trained or spikes.grad_fn is None:
+        if not trained:
             return
         loss = _Loss(self, list(trained))
         spikes.grad_fn.register_prehook(loss)
@@ -191,6 +202,25 @@ def _warn(text: str) -> None:
     warnings.warn(text, TrainingWarning, stacklevel=level)
 
 
+class _AtOnce:
+    """Sees all gradients of one pass together, which takes less than hooks."""
+
+    def __init__(self, learning: Learning, of: Sequence[str], vanishing: bool):
+        self.learning, self.of, self.vanishing = learning, of, vanishing
+
+    def __call__(self, loss: npt.NDArray, found: Sequence[npt.NDArray | None]) -> None:
+        blocks: dict[str, list[npt.NDArray]] = {}
+        for name, gradient in zip(self.of, found, strict=True):
+            if gradient is not None and gradient.size:
+                blocks.setdefault(name, []).append(gradient)
+        if blocks and not _extremes(loss)[0]:
+            self.learning.saw_loss(list(blocks))
+            return
+        for name, gradients in blocks.items():
+            finite, vanished = zip(*map(_extremes, gradients), strict=True)
+            self.learning.saw_block(name, all(finite), all(vanished), self.vanishing)
+
+
 class _Loss:
     """Hook of the gradient by the spikes, for one pass."""
 
@@ -199,7 +229,7 @@ class _Loss:
         self.finite = True
 
     def __call__(self, gradients: tuple[Tensor | None, ...]) -> None:
-        self.finite = all(g is None or _extremes(g)[0] for g in gradients)
+        self.finite = all(g is None or _extremes(g.detach())[0] for g in gradients)
         if not self.finite:
             self.learning.saw_loss(self.names)
 
@@ -213,7 +243,7 @@ class _Block:
         self.finite = self.vanished = True
 
     def __call__(self, gradient: Tensor) -> None:
-        finite, vanished = _extremes(gradient)
+        finite, vanished = _extremes(gradient.detach())
         self.left -= 1
         self.finite = self.finite and finite
         self.vanished = self.vanished and vanished
@@ -221,8 +251,11 @@ class _Block:
             self.learning.saw_block(self.name, self.finite, self.vanished, self.vanishing)
 
 
-def _extremes(gradient: Tensor) -> tuple[bool, bool]:
-    """Whether all numbers are finite, and whether all are 0."""
-    extremes: Any = torch.aminmax(gradient.detach())
-    low, high = float(extremes.min), float(extremes.max)
+def _extremes(gradient: Any) -> tuple[bool, bool]:
+    """Whether all numbers of a tensor or an array are finite, and whether all are 0."""
+    flat = gradient.reshape(-1)
+    square = float((np if isinstance(gradient, np.ndarray) else torch).dot(flat, flat))
+    if 0 < square < math.inf:  # in half the time; else they may be too small, or large, for it
+        return True, False
+    low, high = float(gradient.min()), float(gradient.max())
     return math.isfinite(low + high), low == high == 0

@@ -375,7 +375,7 @@ class Network(torch.nn.Module):
                 self._learning.once(remark)
             ran = self._gradient.run(wiring, integers, settings, x, ids, everyone)
             if learns and ran.fired is not None:
-                self._learning.watch(wiring, integers, ran.fired, ran.spikes)
+                self._learning.watch(wiring, integers, ran.fired, ran.spikes, ran.execution)
             spikes = ran.spikes.to(x.device, returned)
             output = spikes[:, pattern.slice(pattern.output)] if everyone else spikes
             result: list[Any] = [
@@ -396,11 +396,12 @@ class Network(torch.nn.Module):
         rank, ranks = _rank()
         if self.training:
             first = int(self.samples_seen)
-            self.samples_seen += ranks * count
+            self.samples_seen.add_(ranks * count)
         else:
             first = self._evaluated
             self._evaluated += ranks * count
-        return (first + rank + ranks * np.arange(count)) % (random.MAX_INDEX + 1)
+        ids = np.arange(first + rank, first + ranks * count, ranks)
+        return ids % (random.MAX_INDEX + 1) if ids[-1] > random.MAX_INDEX else ids
 
     # ------------------------------------------------------------ the integers
 

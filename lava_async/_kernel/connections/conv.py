@@ -32,15 +32,18 @@ def _(connection: Conv, source_shape, target_shape, arrays):
     _, in_group, kernel_h, kernel_w = c.weight.shape
     own = [height, width, out_channels // c.groups, out_height, out_width, kernel_h, kernel_w]
     own += [*c.stride, *c.padding, *c.dilation, in_group, c.groups, _runs(c)[0]]
-    return CONV, arrays.add("weight", arrange(c, c.weight), np.int16), own
+    arranged = np.zeros(c.weight.size, np.int16)
+    arrange(c, c.weight, arranged)
+    return CONV, arrays.add("weight", arranged, np.int16), own
 
 
 @arrange.register
-def _(connection: Conv, weight):
+def _(connection: Conv, weight, arranged):
     # (groups, out, in, kh, kw) -> (groups, in, kh, kw, out): source channel first, targets last
     out, *taps = weight.shape
     groups = connection.groups
-    return weight.reshape(groups, out // groups, *taps).transpose(0, 2, 3, 4, 1)
+    by_group = weight.reshape(groups, out // groups, *taps)
+    arranged[: weight.size].reshape(groups, *taps, -1)[:] = by_group.transpose(0, 2, 3, 4, 1)
 
 
 @turn_round.register

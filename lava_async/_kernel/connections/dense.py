@@ -14,6 +14,7 @@ from lava_async._kernel.connections.layout import (
     room_to_learn,
     turn_round,
 )
+from lava_async._kernel.connections.products import COLUMNS, STEPS, add_matrix
 from lava_async._semantics.connections import Dense
 
 BLOCKS = OWN  # column: how many blocks of weights a source has
@@ -21,23 +22,27 @@ BLOCKS = OWN  # column: how many blocks of weights a source has
 
 @lay_out.register
 def _(connection: Dense, source_shape, target_shape, arrays):
-    weight = arrange(connection, connection.weight)
-    return DENSE, arrays.add("weight", weight, np.int16), [weight.shape[1] // ROW]
+    size, sources = connection.weight.shape
+    blocks = -(-size // ROW)
+    # After the last source one more, without weights, for `deliver_fours`.
+    arranged = np.zeros((sources + 1) * blocks * ROW, np.int16)
+    arrange(connection, connection.weight, arranged)
+    return DENSE, arrays.add("weight", arranged, np.int16), [blocks]
 
 
 @arrange.register
-def _(connection: Dense, weight):
+def _(connection: Dense, weight, arranged):
     size, sources = weight.shape
-    # After the last source one more, without weights, for `deliver_fours`.
-    arranged = np.zeros((sources + 1, -(-size // ROW) * ROW), np.int16)
-    arranged[:-1, :size] = weight.T
-    return arranged
+    length = -(-size // ROW) * ROW
+    arranged[: sources * length].reshape(sources, length)[:, :size] = weight.T
 
 
 @turn_round.register
 def _(connection: Dense, weight):
     size, sources = weight.shape
-    turned = np.zeros((-(-size // 4) * 4, sources), np.float32)  # see `credit`
+    if size % 4 == 0:
+        return weight
+    turned = np.zeros((-(-size // 4) * 4, sources), np.float32)  # see `_credit_silent`
     turned[:size] = weight
     return turned
 
@@ -52,7 +57,7 @@ def _(connection: Dense, weight):
 @restore.register
 def _(connection: Dense, gradient):
     size, sources = connection.weight.shape
-    return gradient.reshape(sources, -1)[:, :size].T
+    return np.ascontiguousarray(gradient.reshape(sources, -1)[:, :size].T)
 
 
 @inline
@@ -142,13 +147,13 @@ def _add_fours(out, begin, weight, row0, row1, row2, row3, sources, g0, g1, g2, 
 
 
 @apart
-def _gains(gains, listed, by_v, by_u, fired_at, first, size, now):
+def _gains(gains, begin, listed, by_v, by_u, fired_at, first, size, now):
     """List the targets that fired, and may have decided against a spike; what all others give."""
     for j in range(size):
         kept = fired_at[first + j] == NEVER if now else True
-        gains[j] = by_v[first + j] + by_u[first + j] if kept else np.float32(0)
+        gains[begin + j] = by_v[first + j] + by_u[first + j] if kept else np.float32(0)
     for j in range(size, size + np.uint64(3)):
-        gains[j] = 0
+        gains[begin + j] = 0
     count = np.uint64(0)
     if now:
         for j in range(size):
@@ -156,6 +161,45 @@ def _gains(gains, listed, by_v, by_u, fired_at, first, size, now):
             listed[count] = j
             count += np.uint64(fired_at[first + j] != NEVER)
     return count
+
+
+@inline
+def _credit_fired(
+    to, begin, weight, at, sources, listed, count, by_v, by_u, fired_at, released_at, first
+):  # fmt: skip
+    """What targets that fired give to all sources, of one time step."""
+    # Four at once, which share what they add to.
+    fours = count - count % np.uint64(4)
+    for i in range(np.uint64(0), fours, np.uint64(4)):
+        j0, j1 = np.uint64(listed[i]), np.uint64(listed[i + np.uint64(1)])
+        j2, j3 = np.uint64(listed[i + np.uint64(2)]), np.uint64(listed[i + np.uint64(3)])
+        n0, n1, n2, n3 = first + j0, first + j1, first + j2, first + j3
+        _add_some_fours(
+            to, begin, weight, at + j0 * sources, at + j1 * sources, at + j2 * sources,
+            at + j3 * sources, sources, by_v[n0] + by_u[n0], by_v[n1] + by_u[n1],
+            by_v[n2] + by_u[n2], by_v[n3] + by_u[n3], by_u[n0], by_u[n1], by_u[n2], by_u[n3],
+            released_at, fired_at[n0], fired_at[n1], fired_at[n2], fired_at[n3],
+        )  # fmt: skip
+    for i in range(fours, count):
+        n = first + np.uint64(listed[i])
+        _add_some(
+            to, begin, weight, at + np.uint64(listed[i]) * sources, sources, by_v[n] + by_u[n],
+            by_u[n], released_at, fired_at[n],
+        )  # fmt: skip
+
+
+@inline
+def _credit_silent(to, begin, weight, at, sources, done, gains, own, size):
+    """What all other targets give to the sources behind the first ``done``, of one time step."""
+    for j in range(np.uint64(0), size, np.uint64(4)):
+        g0, g1 = gains[own + j], gains[own + j + np.uint64(1)]
+        g2, g3 = gains[own + j + np.uint64(2)], gains[own + j + np.uint64(3)]
+        if (g0 != 0) | (g1 != 0) | (g2 != 0) | (g3 != 0):
+            rows = at + j * sources + done
+            _add_fours(
+                to, begin + done, weight, rows, rows + sources, rows + np.uint64(2) * sources,
+                rows + np.uint64(3) * sources, sources - done, g0, g1, g2, g3,
+            )  # fmt: skip
 
 
 @jit
@@ -179,43 +223,37 @@ def credit(
         The latter is added to.
     now : bool
         Whether the spikes arrive in the time step of their release.
-    listed, gains : (N + 3,)
+    listed : (N + 3,)
+    gains : (`STEPS` * (N + 3),)
         Scratch space.
     """
     begin, sources, at = np.uint64(first_source), np.uint64(sources), np.uint64(at)
     first, size = np.uint64(row[START]), np.uint64(row[SIZE])
-    for t in range(first_step, last_step):
-        v, u, fired, released, to = (
-            by_v[t + delay], by_u[t + delay], fired_at[t + delay], released_at[t], out[t]
-        )  # fmt: skip
-        count = _gains(gains, listed, v, u, fired, first, size, now)
-        # Four at once, which share what they add to.
-        fours = count - count % np.uint64(4)
-        for i in range(np.uint64(0), fours, np.uint64(4)):
-            j0, j1 = np.uint64(listed[i]), np.uint64(listed[i + np.uint64(1)])
-            j2, j3 = np.uint64(listed[i + np.uint64(2)]), np.uint64(listed[i + np.uint64(3)])
-            n0, n1, n2, n3 = first + j0, first + j1, first + j2, first + j3
-            _add_some_fours(
-                to, begin, weight, at + j0 * sources, at + j1 * sources, at + j2 * sources,
-                at + j3 * sources, sources, v[n0] + u[n0], v[n1] + u[n1], v[n2] + u[n2],
-                v[n3] + u[n3], u[n0], u[n1], u[n2], u[n3], released, fired[n0], fired[n1],
-                fired[n2], fired[n3],
-            )  # fmt: skip
-        for i in range(fours, count):
-            n = first + np.uint64(listed[i])
-            _add_some(
-                to, begin, weight, at + np.uint64(listed[i]) * sources, sources, v[n] + u[n], u[n],
-                released, fired[n],
-            )  # fmt: skip
-        for j in range(np.uint64(0), size, np.uint64(4)):
-            g0, g1 = gains[j], gains[j + np.uint64(1)]
-            g2, g3 = gains[j + np.uint64(2)], gains[j + np.uint64(3)]
-            if (g0 != 0) | (g1 != 0) | (g2 != 0) | (g3 != 0):
-                rows = at + j * sources
-                _add_fours(
-                    to, begin, weight, rows, rows + sources, rows + np.uint64(2) * sources,
-                    rows + np.uint64(3) * sources, sources, g0, g1, g2, g3,
+    # Whole blocks of sources and time steps as a product of matrices.
+    whole = sources - sources % np.uint64(COLUMNS)
+    room, t, last = size + np.uint64(3), first_step, last_step
+    while t < last:
+        steps = STEPS if whole > 0 and last - t >= STEPS else 1
+        for k in range(steps):
+            late, own = t + k + delay, np.uint64(k) * room
+            v, u, fired = by_v[late], by_u[late], fired_at[late]
+            released, to = released_at[t + k], out[t + k]
+            count = _gains(gains, own, listed, v, u, fired, first, size, now)
+            if now:
+                _credit_fired(
+                    to, begin, weight, at, sources, listed, count, v, u, fired, released, first
+                )
+            done = whole if steps == STEPS else np.uint64(0)
+            if done < sources:
+                _credit_silent(to, begin, weight, at, sources, done, gains, own, size)
+        if steps == STEPS:
+            length = np.uint64(out.shape[1])
+            for column in range(np.uint64(0), whole, np.uint64(COLUMNS)):
+                add_matrix(
+                    out, np.uint64(t) * length + begin + column, length, gains, room, weight,
+                    at + column, sources, size,
                 )  # fmt: skip
+        t += steps
 
 
 @jit
@@ -245,6 +283,12 @@ def _learn_row(gradient, begin, by_current, row_length, factor):
 
 
 @inline
+def _row_to_learn(row):
+    """Numbers that a source takes in the room of `room_to_learn`."""
+    return np.uint64(-(-row[SIZE] // WORDS) * WORDS)
+
+
+@inline
 def learn(
     row, neurons, times, first_neuron, low, high, counted, by_v, by_u, fired_at, released_at, now,
     gradient, at, scratch,
@@ -253,7 +297,7 @@ def learn(
 
     What lies beyond the population adds to places that nobody reads.
     """
-    row_length, first = np.uint64(-(-row[SIZE] // WORDS) * WORDS), np.uint64(row[START])
+    row_length, first = _row_to_learn(row), np.uint64(row[START])
     place = np.uint64(at) - np.uint64(first_neuron) * row_length
     if now:
         for i in range(np.uint64(low), np.uint64(high)):
@@ -269,3 +313,26 @@ def learn(
             begin = place + np.uint64(neurons[i]) * row_length
             factor = times[i] if counted else np.float32(1)
             _learn_row(gradient, begin, scratch, row_length, factor)
+
+
+@jit
+def clear_rows(row, gradient, low, high):
+    """Begin to add up what the weights of sources low..high get."""
+    length = np.int64(_row_to_learn(row))
+    gradient[low * length : high * length] = 0
+
+
+@jit
+def put_in_order(row, gradient, low, high, in_order):
+    """What they got, as part of the array (targets, sources) of all weights.
+
+    In squares, whose lines of memory stay in the cache meanwhile.
+    """
+    length, size = _row_to_learn(row), np.uint64(row[SIZE])
+    first, last, side = np.uint64(low), np.uint64(high), np.uint64(WORDS)
+    for corner in range(first, last, side):
+        end = min(corner + side, last)
+        for start in range(np.uint64(0), size, side):
+            for target in range(start, min(start + side, size)):
+                for source in range(corner, end):
+                    in_order[target, source] = gradient[source * length + target]

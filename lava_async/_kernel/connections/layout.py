@@ -49,15 +49,18 @@ def lay_out(
         Further columns of `Net.wiring`, from `OWN` on, as its delivery reads them.
     """
     synapses = connection.all_synapses(source_shape)
-    at = arrays.add("weight", arrange(connection, synapses.weight), np.int16)
+    at = arrays.add("weight", synapses.weight, np.int16)
     first = arrays.add("first", synapses.first, np.int64)
     return SPARSE, at, [first, arrays.add("target", synapses.target, np.uint32)]
 
 
 @functools.singledispatch
-def arrange(connection: Connection, weight: npt.NDArray) -> npt.NDArray:
-    """Weights as the shared arrays have them, filled up with zeros where these are."""
-    return weight
+def arrange(connection: Connection, weight: npt.NDArray, arranged: npt.NDArray) -> None:
+    """Put weights where the shared array, from where they begin on, has them.
+
+    It is 0 where it has none.
+    """
+    arranged[: weight.size] = weight
 
 
 @functools.singledispatch

@@ -46,3 +46,9 @@ def learn(net, row, source, times, by_v, by_u, fired_at, released_at, now, gradi
         n = row[START] + np.int64(net.target[row[TARGETS] + j])
         g = by_current(n, by_v, by_u, fired_at, released_at, now)
         gradient[at + j] += times * g
+
+
+@jit
+def clear_rows(net, row, gradient, low, high):
+    """Begin to add up what the weights of sources low..high get."""
+    gradient[net.synapse[row[FIRST] + low] : net.synapse[row[FIRST] + high]] = 0

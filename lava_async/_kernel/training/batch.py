@@ -6,21 +6,23 @@ import math
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from lava_async._kernel._compiler import BLOCK
 from lava_async._kernel._events import Events, as_frames, check_entries, new_events
-from lava_async._kernel._layout import AT, NEVER, WORDS, Net, State, new_state, zeros
+from lava_async._kernel._layout import AT, NEVER, WORDS, Net, Plan, State, empty, new_state, zeros
 from lava_async._kernel._lowering import (
     compile_graph,
     compile_schedule,
     connection_order,
     lay_out_neurons,
 )
+from lava_async._kernel._marks import AT_ONCE
 from lava_async._kernel._reserve import Reserve, room
-from lava_async._kernel._threads import OwnThreads, Team, cut, pieces
+from lava_async._kernel._threads import OwnThreads, Team, cut
 from lava_async._kernel.connections import (
     arrange,
     restore,
@@ -42,17 +44,17 @@ from lava_async._kernel.training.layout import (
 )
 from lava_async._kernel.training.lowering import find_way
 from lava_async._semantics import dynamics as dyn
-from lava_async._semantics.connections import INPUT, Conv, OneToOne, Shape
+from lava_async._semantics.connections import INPUT, Conv, Dense, OneToOne, Shape
 from lava_async._semantics.decisive import Reset
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Momentum
 
 _RESETS: dict[Reset, int] = {"through": THROUGH, "detached": DETACHED, "full": FULL}
-_LEAST = 8  # samples that a call to compiled code is worth
+_AT_ONCE = 4  # samples that a thread takes, forward
 MANY = 1 << 16  # weights; the gradients of fewer are added up sample by sample, see `synapses`
-_FEWEST_SUMS = 8  # that samples are added up in ...
-_SUMS_OF_WEIGHTS = 1 << 22  # ... and more of them only if they take no more memory
+_FEWEST_SUMS, _MOST_SUMS = 8, 16  # that samples are added up in ...
+_SUMS_OF_WEIGHTS = 1 << 22  # ... more than the fewest only if they take no more memory
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,15 @@ class Trainer:
             self.row,
             *(room_for_targets(c, graph.populations[c.target].size) for c in graph.connections),
         )
+        # The last neurons without biases: their numbers, and what `Net` has for these.
+        self.laid_out: tuple[tuple[int, ...], dict[str, Any]] = ((), {})
+        self.planned: tuple[Any, Any, Any] = (None, None, None)  # the last schedule, likewise
+        self.found: tuple[Any, Any, Any] = (None, None, None)  # and the last way back
         # All of one number of time steps; tapes and gradients by how many samples there is room.
         self.states = Reserve(self._new_state)
         self.tapes = Reserve(self._new_tape)
+        # Of which weights gradients were wanted, and how these are added up.
+        self.by_number: dict[tuple[bool, ...] | None, tuple[list[_Weights], list[_Weights]]] = {}
         self.no_tape = self._new_tape((0, 0))
         self.scratch = Reserve(self._new_scratch)
         self.gradients = Reserve(self._new_gradients)
@@ -154,11 +162,11 @@ class Trainer:
         entries = batch * num_steps * self.num_inputs
         shape = (batch, num_steps, self.row)
         return Tape(
-            voltage=zeros(shape, np.int32),
-            fired_at=zeros(shape, np.int32),
-            released_at=zeros(shape, np.int32),
-            # One entry more for each sample: the one after the last is written before it is known.
-            sent=room(batch * (num_steps * num_neurons + 1), np.uint32),
+            voltage=_rows(shape),
+            fired_at=_rows(shape),
+            released_at=_rows(shape),
+            # More than spikes: some behind the last are written before it is known.
+            sent=room(batch * (num_steps * num_neurons + AT_ONCE), np.uint32),
             sent_begin=np.empty((batch, num_steps, num_populations + 1), np.int64),
             event=room(entries, np.uint32),
             times=room(entries, np.float32),
@@ -191,19 +199,56 @@ class Trainer:
     ) -> Loaded:
         """The network with these whole numbers as its weights, and these neurons."""
         net = self.net
-        weight = np.empty_like(net.weight)
+        weight = net.weight.copy()
         for row, index in zip(net.wiring, self.order, strict=True):
-            arranged = arrange(self.graph.connections[index], weights[index])
-            weight[row[AT] : row[AT] + arranged.size] = arranged.reshape(-1)
-        sizes = [p.size for p in self.graph.populations]
-        bias = [
-            np.zeros(size, np.int32) if own is None else np.broadcast_to(own, size)
-            for own, size in zip(neurons.bias, sizes, strict=True)
-        ]
-        parameters = lay_out_neurons(
-            neurons.i_decay, neurons.v_decay, neurons.threshold, bias
-        )
-        return Loaded(net._replace(weight=weight, **parameters), weights)
+            arrange(self.graph.connections[index], weights[index], weight[row[AT] :])
+        return Loaded(net._replace(weight=weight, **self._lay_out(neurons)), weights)
+
+    def _lay_out(self, neurons: Neurons) -> dict[str, Any]:
+        """Neurons as the kernel has them, which are the same in most passes."""
+        biased = any(own is not None for own in neurons.bias)
+        numbers = (*neurons.i_decay, *neurons.v_decay, *neurons.threshold)
+        if biased or self.laid_out[0] != numbers:
+            bias = [
+                np.zeros(p.size, np.int32) if own is None else np.broadcast_to(own, p.size)
+                for own, p in zip(neurons.bias, self.graph.populations, strict=True)
+            ]
+            arrays = lay_out_neurons(neurons.i_decay, neurons.v_decay, neurons.threshold, bias)
+            if biased:
+                return arrays
+            self.laid_out = numbers, arrays
+        return self.laid_out[1]
+
+    def _plan(
+        self, net: Net, schedule: LayerSync | AsyncSchedule, stop_after: int | None,
+        dropout: Dropout,
+    ) -> Plan:  # fmt: skip
+        """The schedule as the kernel has it, which is the same in most passes."""
+        asked = schedule, stop_after, dropout
+        last, threshold, plan = self.planned
+        if last != asked or threshold is not net.threshold:
+            plan = compile_schedule(net, schedule, stop_after, dropout)
+            self.planned = asked, net.threshold, plan
+        return plan
+
+    def way_of(self, net: Net, surrogate: Surrogate, reset: int) -> Way:
+        """The way back through these neurons, without weights; the same in most passes, too."""
+        shape = np.ravel(surrogate.width).tolist(), np.ravel(surrogate.height).tolist()
+        asked = reset, surrogate.kind, shape
+        last, threshold, way = self.found
+        if last != asked or threshold is not net.threshold:
+            one = np.float32(dyn.DECAY_ONE)
+            way = self.way._replace(
+                keep_u=net.i_keep.astype(np.float32) / one,
+                keep_v=net.v_keep.astype(np.float32) / one,
+                threshold=net.threshold.astype(np.float32),
+                reset=reset,
+                surrogate=surrogate.kind,
+                slope=_each(surrogate.width, len(net.threshold), inverse=True),
+                height=_each(surrogate.height, len(net.threshold)),
+            )
+            self.found = asked, net.threshold, way
+        return way
 
     def blank(self, loaded: Loaded) -> Pass:
         """A pass of one sample and time step in which nothing happened."""
@@ -253,7 +298,7 @@ class Trainer:
         """
         dropout = dropout or Dropout()
         net = loaded.net
-        plan = compile_schedule(net, schedule, stop_after, dropout)
+        plan = self._plan(net, schedule, stop_after, dropout)
         check_entries(frames.shape[1] // num_steps, num_steps)
         frames = as_frames(frames)
         batch = len(frames)
@@ -262,14 +307,16 @@ class Trainer:
         tape = self.tapes.take(size) if taped else self.no_tape
         tape.active[:] = 0
 
-        def work(low: int, high: int) -> int:
+        parts, counter = _bounds(cut(batch, -(-batch // _AT_ONCE))), np.zeros(1, np.int64)
+
+        def work() -> int:
             with self.states.lent(num_steps) as (s, e):
                 return entry.record_samples(
-                    net, plan, s, e, frames, ids, low, high,
-                    float(dropout.input), neuron_range, spikes, taped, tape,
+                    net, plan, s, e, frames, ids, parts, counter, float(dropout.input),
+                    neuron_range, spikes, taped, tape,
                 )  # fmt: skip
 
-        found = team.run(work, pieces(batch, team.size, _LEAST))
+        found = team.run(work, [()] * team.size)
         bad = [sample for sample in found if sample >= 0]
         ran = Pass(
             self, loaded, _cut(tape, batch), spikes, neuron_range, team,
@@ -278,6 +325,17 @@ class Trainer:
         if taped:
             weakref.finalize(ran, self.tapes.give_back, size, tape).atexit = False
         return ran
+
+
+def _rows(shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
+    """With as many entries more behind the last as are looked at together."""
+    length = math.prod(shape)
+    return zeros(length + BLOCK, np.int32)[:length].reshape(shape)
+
+
+def _bounds(ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
+    """Ranges that follow each other, as where they begin and end."""
+    return np.array([0, *(end for _, end in ranges)], np.int64)
 
 
 def _room(batch: int) -> int:
@@ -378,64 +436,63 @@ class Pass:
         length = sum(own.size for own in few)
         rows = [(own.row, own.sources, own.at) for own in few]
         learned = np.array(rows, np.int64).reshape(len(few), 3)
-        most = _SUMS_OF_WEIGHTS // max(1, length)
-        parts = cut(batch, max(_FEWEST_SUMS, min(batch // _LEAST, most)))
-        sums = zeros((len(parts), -(-length // WORDS) * WORDS), np.float32)
+        most = min(_MOST_SUMS, _SUMS_OF_WEIGHTS // max(1, length))
+        parts, counter = _bounds(cut(batch, max(_FEWEST_SUMS, most))), np.zeros(1, np.int64)
+        sums = empty((len(parts) - 1, -(-length // WORDS) * WORDS), np.float32)
+        # By source, as they are added up, and in the weights' own order.
+        rooms = [(empty(own.size, np.float32), self._room_in_order(own)) for own in many]
 
         with trainer.gradients.lent((_room(batch), num_steps)) as (by_v, by_u):
 
-            def credit(i: int) -> None:
+            def credit() -> None:
                 with trainer.scratch.lent(num_steps) as scratch:
                     entry.credit_samples(
-                        net, way, tape, loss, self._first, self._discards, given, *parts[i],
-                        by_v, by_u, back, learned, sums[i], (*scratch, at_once, trainer.before),
+                        net, way, tape, loss, self._first, self._discards, given, parts, counter,
+                        by_v, by_u, back, learned, sums, (*scratch, at_once, trainer.before),
                     )  # fmt: skip
 
-            def learn(own: _Weights, low: int, high: int) -> None:
+            def learn(connection: int, low: int, high: int, by_source, in_order) -> None:
                 with trainer.scratch.lent(num_steps) as (*_, turned):
                     entry.learn_samples(
-                        net, way, tape, by_v, by_u, own.row, low, high, gradient, own.at,
-                        trainer.before, turned,
+                        net, way, tape, by_v, by_u, connection, low, high, by_source,
+                        trainer.before, turned, in_order,
                     )  # fmt: skip
 
-            self._team.run(credit, [(i,) for i in range(len(parts))])
-            gradient = zeros(sum(own.size for own in many), np.float32)
-            ranges = [(own, *ends) for own in many for ends in cut(own.sources, self._team.size)]
+            self._team.run(credit, [()] * self._team.size)
+            ranges = [
+                (own.row, *ends, *to)
+                for own, to in zip(many, rooms, strict=True)
+                for ends in cut(own.sources, self._team.size)
+            ]
             self._team.run(learn, ranges)
             return Gradients(
-                self._restored([(few, sums.sum(0)), (many, gradient)]),
+                self._in_order(few, sums.sum(0), many, rooms),
                 by_v[:batch].reshape(-1, row).sum(0)[: self._num_neurons] if by_bias else None,
                 back.transpose(0, 2, 1) if by_frames else None,
             )
 
     def _way(self, surrogate: Surrogate, reset: int, by_frames: bool) -> Way:
-        trainer, net = self._trainer, self._net
-        at, parts, length = [], [np.zeros(0, np.float32)], 0
+        trainer = self._trainer
+        parts = [np.zeros(0, np.float32)]
+        at, length = np.zeros(len(trainer.order), np.int64), 0
         for row, index in enumerate(trainer.order):
-            at.append(length)
+            at[row] = length
             if by_frames or trainer.way.source[row] != INPUT:
                 connection = trainer.graph.connections[index]
                 part = turn_round(connection, self._weights[index]).reshape(-1)
                 parts.append(part.astype(np.float32, copy=False))
                 length += part.size
-        one = np.float32(dyn.DECAY_ONE)
-        return trainer.way._replace(
-            at=np.array(at, np.int64),
-            weight=np.concatenate(parts),
-            keep_u=net.i_keep.astype(np.float32) / one,
-            keep_v=net.v_keep.astype(np.float32) / one,
-            threshold=net.threshold.astype(np.float32),
-            reset=reset,
-            surrogate=surrogate.kind,
-            slope=_each(surrogate.width, len(net.threshold), inverse=True),
-            height=_each(surrogate.height, len(net.threshold)),
-        )
+        way = trainer.way_of(self._net, surrogate, reset)
+        return way._replace(at=at, weight=np.concatenate(parts))
 
     def _weights_by_number(
         self, wanted: Sequence[bool] | None
     ) -> tuple[list[_Weights], list[_Weights]]:
         """The connections whose weights are added up sample by sample, and all others."""
         trainer = self._trainer
+        key = None if wanted is None else tuple(wanted)
+        if key in trainer.by_number:
+            return trainer.by_number[key]
         few: list[_Weights] = []
         many: list[_Weights] = []
         for row, index in enumerate(trainer.order):
@@ -446,18 +503,27 @@ class Pass:
                 own = few if shares or size < MANY else many
                 sources = math.prod(trainer.graph.source_shape(connection))
                 own.append(_Weights(row, index, sources, sum(other.size for other in own), size))
+        trainer.by_number[key] = few, many
         return few, many
 
-    def _restored(
-        self, found: Sequence[tuple[Sequence[_Weights], npt.NDArray[np.float32]]]
-    ) -> list[npt.NDArray[np.float32] | None]:
+    def _room_in_order(self, own: _Weights) -> npt.NDArray[np.float32]:
+        """For a gradient that compiled code puts into the weights' order; without, it is in it."""
+        weight = self._weights[own.index]
+        dense = isinstance(self._trainer.graph.connections[own.index], Dense)
+        return np.empty(weight.shape if dense else (0, 0), np.float32)
+
+    def _in_order(
+        self, few: Sequence[_Weights], sums: npt.NDArray[np.float32], many: Sequence[_Weights],
+        rooms: Sequence[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]],
+    ) -> list[npt.NDArray[np.float32] | None]:  # fmt: skip
         """The gradient of each connection's weights."""
         connections = self._trainer.graph.connections
         result: list[npt.NDArray[np.float32] | None] = [None] * len(connections)
-        for weights, gradient in found:
-            for own in weights:
-                part = gradient[own.at : own.at + own.size]
-                result[own.index] = restore(connections[own.index], part)
+        for own in few:
+            part = sums[own.at : own.at + own.size]
+            result[own.index] = restore(connections[own.index], part)
+        for own, (by_source, in_order) in zip(many, rooms, strict=True):
+            result[own.index] = in_order if in_order.size else by_source
         return result
 
 

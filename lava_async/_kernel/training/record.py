@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline
+from lava_async._kernel._compiler import BLOCK, inline
 from lava_async._kernel._layout import FIRED, NEVER, RELEASED
 from lava_async._kernel._layout import LOST as LOST_SPIKES
+from lava_async._kernel._marks import above, differ, inside, list_marked
 from lava_async._kernel.training.layout import IN_TIME, LOST, UNSENT
 
 
@@ -51,9 +52,10 @@ def record_step(net, s, layered, tape, b, t, position):
     sent, begin, found = tape.sent, tape.sent_begin[b, t], np.uint64(position)
     for p in range(len(net.threshold)):
         begin[p] = found
-        for n in range(np.uint64(net.start[p]), np.uint64(net.start[p + 1])):
-            # Without a branch: who fires is hard to predict.
-            sent[found] = n
-            found += np.uint64((fired_at[n] != NEVER) & (released_at[n] >= IN_TIME))
+        stop = np.int64(net.start[p + 1])
+        for start in range(np.int64(net.start[p]), stop, BLOCK):
+            first, left = np.uint64(start), np.int32(min(stop - start, BLOCK))
+            marks = differ(fired_at, first, NEVER) & above(released_at, first, UNSENT)
+            found = list_marked(sent, found, first, marks & inside(left))
     begin[len(net.threshold)] = found
     return np.int64(found)

@@ -91,6 +91,7 @@ def learn_sources(
     source, delay, delays = way.source[c], way.late[c], net.wiring[c, DELAYS]
     is_input = source < 0
     first_neuron = np.int64(0) if is_input else np.int64(net.start[source])
+    count = len(before) if is_input else np.int64(net.start[source + 1]) - first_neuron
     neurons = tape.event if is_input else tape.sent
     for b in range(samples[0], samples[1]):
         for t in range(num_steps):
@@ -102,7 +103,8 @@ def learn_sources(
                 low, high = tape.sent_begin[b, t, source], tape.sent_begin[b, t, source + 1]
             if sources[0] > 0:
                 low = _begin(neurons, low, high, first_neuron + sources[0])
-            high = _begin(neurons, low, high, first_neuron + sources[1])
+            if sources[1] < count:
+                high = _begin(neurons, low, high, first_neuron + sources[1])
             released_at = before if is_input else tape.released_at[b, t]
             if delay >= 0:
                 late = t + delay

@@ -25,6 +25,7 @@ import torch
 
 import lava_async as la
 from lava_async import slayer as async_slayer
+from lava_async.slayer.weights import integers
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -123,13 +124,13 @@ def training(module: torch.nn.Module, x: torch.Tensor, labels: torch.Tensor) -> 
 
 
 def quantisation(blocks: list[torch.nn.Module]) -> Step:
-    """Of all weights, there and back."""
+    """Of all weights, there and back, as the network does it."""
 
     def step() -> None:
         for block in blocks:
             synapse = block.synapse
             synapse.weight.grad = None
-            synapse.pre_hook_fx(synapse.weight, descale=True).sum().backward()
+            integers("block", "weight", synapse.weight, synapse.pre_hook_fx).sum().backward()
 
     return step
 

@@ -1,6 +1,7 @@
 """Compiled training against the definition: tapes number for number, gradients to rounding."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 import lava_async as la
 from lava_async._kernel import training
+from lava_async._kernel.training import batch
 from lava_async._semantics.decisive import RESETS
 from lava_async._semantics.dropout import Dropout
 from random_networks import Neighbours, async_schedules, graphs, inputs
@@ -345,3 +347,107 @@ def test_an_input_that_is_no_count_is_found(value, place):
         assert run(graph, x, la.Momentum(), dtype=np.float32, threads=threads).bad == place[0]
     x[place] = (1 << 24) - 1
     assert run(graph, x, la.Momentum(), dtype=np.float32).bad is None
+
+
+def chain(rng, sizes):
+    """All-to-all from one to the next, nothing recurs: all time steps go back at once."""
+    return la.Graph(
+        (sizes[0],),
+        [la.Population(f"population {p}", (n,), 4096, 2000, 50) for p, n in enumerate(sizes[1:])],
+        [
+            la.Dense(p - 1, p, rng.normal(4, 30, (o, i)).round().clip(-256, 254).astype(int))
+            for p, (i, o) in enumerate(itertools.pairwise(sizes))
+        ],
+    )
+
+
+@pytest.mark.parametrize("num_steps", [1, 3, 4, 5, 8, 10])
+@pytest.mark.parametrize("sizes", [(15, 16, 17, 4), (33, 31, 32, 3), (70, 48, 49, 10)], ids=repr)
+def test_blocks_of_sources_and_time_steps(sizes, num_steps):
+    """Whole ones and what is left over of either, or of both."""
+    rng = np.random.default_rng(7)
+    graph = chain(rng, sizes)
+    x = (rng.random((2, sizes[0], num_steps)) < 0.4).astype(int)
+    for schedule in (la.Momentum(3), la.LayerSync()):
+        for density in (1.0, 0.1):
+            record, found = compare(graph, x, schedule, rng, density=density)
+            assert record.all_spikes[:, graph.slice(1)].any()
+            assert all(np.abs(by_weight).max() > 0 for by_weight in found.weights[:2])
+
+
+@pytest.mark.parametrize("sizes", [(15, 16, 17, 4), (70, 48, 49, 10)], ids=repr)
+def test_many_weights_are_in_order(sizes, monkeypatch):
+    """Summed by source in any number of ranges, and turned round in squares."""
+    rng = np.random.default_rng(8)
+    graph = chain(rng, sizes)
+    x = (rng.random((9, sizes[0], 5)) < 0.4).astype(int)
+    compare(graph, x, la.Momentum(3), rng)
+    loss = rng.normal(size=(9, graph.num_neurons, 5)).astype(np.float32)
+    surrogate = training.Surrogate(training.EXPONENTIAL, 3000.0, 1 / 3000)
+    few = run(graph, x, la.Momentum(3)).backward(loss, surrogate)
+    monkeypatch.setattr(batch, "MANY", 1)
+    compare(graph, x, la.Momentum(3), rng)
+    many = [
+        run(graph, x, la.Momentum(3), threads=n).backward(loss, surrogate) for n in (1, 2, 5, 40)
+    ]
+    for found in many:
+        for got, want, first in zip(found.weights, few.weights, many[0].weights, strict=True):
+            assert got.flags.c_contiguous and got.tobytes() == first.tobytes()
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4 * np.abs(want).max())
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_many_weights_of_random_networks(data):
+    """Of connections of any kind, as far as they are not shared."""
+    schedule = data.draw(async_schedules() | st.just(la.LayerSync()))
+    graph = data.draw(graphs(max_populations=3))
+    x = data.draw(inputs(graph, max_steps=5))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "MANY", 1)
+        compare(graph, x, schedule, rng, **draw_settings(data, schedule))
+
+
+def test_what_stays_from_pass_to_pass_is_not_taken_for_another():
+    """Other neurons, schedules, surrogates and choices of weights, in turns, by one trainer."""
+    rng = np.random.default_rng(9)
+    first = chain(rng, (15, 16, 17, 4))
+    x = (rng.random((3, 15, 5)) < 0.4).astype(int)
+    loss = rng.normal(size=(3, first.num_neurons, 5)).astype(np.float32)
+    others = [
+        first,
+        changed(first, threshold=90), changed(first, i_decay=1000), changed(first, v_decay=4096),
+        changed(first, bias=np.full(16, 3)), changed(first, bias=np.full(16, 5)),
+    ]  # fmt: skip
+    ways = [
+        (la.Momentum(3), None, None), (la.Momentum(2), None, None), (la.Momentum(3), 1, None),
+        (la.Momentum(3, 0.5, 7), None, None), (la.Momentum(3, 0.5, 8), None, None),
+        (la.Momentum(3), None, Dropout(spike=0.5, seed=1)),
+        (la.Momentum(3), None, Dropout(spike=0.5, seed=2)),
+    ]  # fmt: skip
+    surrogates = [
+        training.Surrogate(training.EXPONENTIAL, 3000.0, 1 / 3000),
+        training.Surrogate(training.ARCTAN, 3000.0, 1 / 3000),
+        training.Surrogate(training.ARCTAN, [3000.0, 2000.0, 1000.0], 1 / 3000),
+        training.Surrogate(training.ARCTAN, [3000.0, 2000.0, 1000.0], [1.0, 2.0, 3.0]),
+    ]
+    choices = None, [True, False, True]
+    cases = list(itertools.product(others, ways, surrogates, ("through", "full"), choices))
+    kept = training.Trainer(first, layered=False)
+    for i in rng.permutation(len(cases))[:60]:
+        graph, (schedule, stop_after, dropout), surrogate, reset, wanted = cases[i]
+        found = [
+            run(graph, x, schedule, stop_after=stop_after, dropout=dropout, trainer=trainer)
+            .backward(loss, surrogate, reset=reset, wanted=wanted)
+            for trainer in (kept, None)
+        ]
+        assert [None if g is None else g.tobytes() for g in (*found[0].weights, found[0].bias)] == [
+            None if g is None else g.tobytes() for g in (*found[1].weights, found[1].bias)
+        ]
+
+
+def changed(graph, **fields):
+    """The graph with another first population."""
+    population = dataclasses.replace(graph.populations[0], **fields)
+    return graph.replace(populations=(population, *graph.populations[1:]))

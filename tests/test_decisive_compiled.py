@@ -372,7 +372,7 @@ def test_blocks_of_sources_and_time_steps(sizes, num_steps):
         for density in (1.0, 0.1):
             record, found = compare(graph, x, schedule, rng, density=density)
             assert record.all_spikes[:, graph.slice(1)].any()
-            assert all(np.abs(by_weight).max() > 0 for by_weight in found.weights[:2])
+            assert density < 1 or found.weights[0].any()
 
 
 @pytest.mark.parametrize("sizes", [(15, 16, 17, 4), (70, 48, 49, 10)], ids=repr)

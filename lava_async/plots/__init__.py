@@ -1,0 +1,11 @@
+"""Figures of what a run measured. matplotlib is loaded with the first of them.
+
+Every function returns a ``matplotlib.figure.Figure`` that belongs to no window and to no
+global state: it works without a display, in a notebook it shows itself, `save` writes it.
+"""
+
+from lava_async.plots._learning import learning_figure as learning_figure
+from lava_async.plots._measures import accuracy_figure as accuracy_figure
+from lava_async.plots._measures import spikes_per_population_figure as spikes_per_population_figure
+from lava_async.plots._raster import raster_figure as raster_figure
+from lava_async.plots._save import save as save

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import TYPE_CHECKING
 
 from lava_async._files.atomic import atomic_path
@@ -11,6 +12,7 @@ from lava_async._files.paths import as_text
 from lava_async.errors import ValidationError
 
 if TYPE_CHECKING:
+    from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
 
 
@@ -35,3 +37,62 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     figure.savefig(content, format=suffix, dpi=200)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.getbuffer())
+
+
+def save_animation(
+    animation: FuncAnimation, path: str | os.PathLike[str], fps: float = 4.0
+) -> None:
+    """Write an animation as ``.gif``, or as ``.html`` with its frames inside and buttons.
+
+    The HTML needs nothing else, no network either.
+
+    Parameters
+    ----------
+    animation : matplotlib.animation.FuncAnimation
+        As `sample_animation` returns.
+    path : path
+        Written whole or not at all.
+    fps : float
+        Frames a second.
+
+    Raises
+    ------
+    ValidationError
+        If the suffix is another, ``fps`` is not in 0.1..50, or the folder cannot be written to.
+    OSError
+        The disk is full or failed; names ``path``.
+    """
+    from matplotlib.animation import HTMLWriter, PillowWriter
+
+    suffix = os.path.splitext(as_text(path))[1]
+    if suffix not in _ANIMATED:
+        wanted = f"one of {', '.join(_ANIMATED)}"
+        raise ValidationError(as_text(path), "format", wanted, repr(suffix))
+    if not 0.1 <= fps <= 50:
+        raise ValidationError("save_animation", "fps", "0.1..50 frames a second", fps)
+    with atomic_path(path) as temporary:
+        if suffix == ".gif":
+            animation.save(temporary, PillowWriter(fps=fps), dpi=_DPI)
+            return
+        # Past its limit the writer would drop frames; ours are bounded in number.
+        writer = HTMLWriter(fps=fps, embed_frames=True, default_mode="once", embed_limit=1 << 12)
+        animation.save(temporary, writer, dpi=_DPI)
+        text = temporary.read_text(encoding="utf-8")
+        temporary.write_text(_HEAD + _FOREIGN.sub("", text, count=1), encoding="utf-8")
+
+
+_ANIMATED = (".gif", ".html", ".htm")
+_DPI = 90
+
+# matplotlib's page fetches a font of icons for its buttons.
+_FOREIGN = re.compile(r"<link\b[^>]*>")
+_ICONS = {
+    "minus": "−", "plus": "+", "fast-backward": "⏮", "fast-forward": "⏭", "step-backward": "⏴|",
+    "step-forward": "|⏵", "play": "▶", "pause": "⏸",
+}  # fmt: skip
+_HEAD = (
+    '<!DOCTYPE html>\n<meta charset="utf-8">\n<title>Animation</title>\n<style>\n'
+    + "".join(f'.fa-{name}::before {{ content: "{icon}"; }}\n' for name, icon in _ICONS.items())
+    + ".fa { font-style: normal; display: inline-block; }\n"
+    + ".fa-flip-horizontal { transform: scaleX(-1); }\n</style>\n"
+)

@@ -18,6 +18,7 @@ DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "ooo")
 GREY = "#8C8C8C"
+FRAME = "#C4C4C4"
 SHADE = "#F2F2F2"
 
 

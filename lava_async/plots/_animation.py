@@ -18,6 +18,7 @@ from lava_async.plots._trace import Ints, Trace, check_time_steps
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 MAX_FRAMES = 400
@@ -113,7 +114,7 @@ def sample_animation(
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # nothing moves from frame to frame, and solving takes long
 
-    def show(frame: int) -> list[object]:
+    def show(frame: int) -> list[Artist]:
         return [artist for panel in panels for artist in panel.show(frame)]
 
     return FuncAnimation(figure, show, frames=frames, interval=250, repeat=False)
@@ -251,7 +252,7 @@ class _Panel:
         axes.spines[:].set_visible(True)
         axes.spines[:].set_color(FRAME)
 
-    def show(self, frame: int) -> list[object]:
+    def show(self, frame: int) -> list[Artist]:
         """Draw a frame; past the end, the last one."""
         course, blocks = self._course, self._blocks
         last = len(course.places) - 1

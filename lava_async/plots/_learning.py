@@ -45,6 +45,8 @@ def learning_figure(
         There is nothing to show, the seeds of a training have not the same epochs, or an entry
         lacks a measure.
     """
+    from matplotlib.ticker import MaxNLocator
+
     if not trainings:
         raise ValidationError("learning_figure", "trainings", "at least one", 0)
     figure, panels = new_figure((9.0, 3.8), title, columns=len(_PANELS))
@@ -58,7 +60,7 @@ def learning_figure(
         axes.set_xlabel("Epoch")
         axes.set_ylabel(words)
         axes.set_ylim(bottom=0)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(color=SHADE)
     panels[0].set_ylim(0, 100)
     handles, labels = panels[0].get_legend_handles_labels()

@@ -40,7 +40,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 
 def save_animation(
-    animation: FuncAnimation, path: str | os.PathLike[str], fps: float = 4.0
+    animation: FuncAnimation, path: str | os.PathLike[str], fps: int = 4
 ) -> None:
     """Write an animation as ``.gif``, or as ``.html`` with its frames inside and buttons.
 
@@ -52,13 +52,13 @@ def save_animation(
         As `sample_animation` returns.
     path : path
         Written whole or not at all.
-    fps : float
+    fps : int
         Frames a second.
 
     Raises
     ------
     ValidationError
-        If the suffix is another, ``fps`` is not in 0.1..50, or the folder cannot be written to.
+        If the suffix is another, ``fps`` is not in 1..50, or the folder cannot be written to.
     OSError
         The disk is full or failed; names ``path``.
     """
@@ -68,8 +68,8 @@ def save_animation(
     if suffix not in _ANIMATED:
         wanted = f"one of {', '.join(_ANIMATED)}"
         raise ValidationError(as_text(path), "format", wanted, repr(suffix))
-    if not 0.1 <= fps <= 50:
-        raise ValidationError("save_animation", "fps", "0.1..50 frames a second", fps)
+    if isinstance(fps, bool) or not isinstance(fps, int) or not 1 <= fps <= 50:
+        raise ValidationError("save_animation", "fps", "an integer in 1..50", repr(fps))
     with atomic_path(path) as temporary:
         if suffix == ".gif":
             animation.save(temporary, PillowWriter(fps=fps), dpi=_DPI)

@@ -48,12 +48,12 @@ class Trace:
             raise ValidationError(where, "neurons", graph.num_neurons, neurons)
         if not 0 <= sample < samples:
             raise ValidationError(where, "sample", f"0..{samples - 1}", sample)
-        forward_steps = record.forward_steps[sample]
-        released_at = None if record.released_at is None else record.released_at[sample]
-        # Asynchronous forward steps release at least one spike; so these are LayerSync's.
-        if released_at is not None and (released_at < 0).all() and forward_steps.any():
-            released_at = None
-        return cls(record.fired_at[sample], released_at, forward_steps)
+        released_at = None
+        if record.released_at is not None:
+            one = slice(sample, sample + 1)
+            if not layered_samples(record.released_at[one], record.forward_steps[one])[0]:
+                released_at = record.released_at[sample]
+        return cls(record.fired_at[sample], released_at, record.forward_steps[sample])
 
     @functools.cached_property
     def start(self) -> npt.NDArray[np.int64]:
@@ -79,6 +79,14 @@ class Trace:
                     released[spikes, t] = begin + share
                     end = begin
         return released
+
+
+def layered_samples(released_at: Ints, forward_steps: Ints) -> npt.NDArray[np.bool_]:
+    """(B,) whether a sample of a mixture's record ran under `LayerSync`.
+
+    Asynchronous forward steps release at least one spike each.
+    """
+    return (released_at < 0).all(axis=(1, 2)) & forward_steps.any(axis=1)
 
 
 def check_time_steps(where: str, time_steps: range | None, steps: int) -> range:

@@ -105,10 +105,10 @@ def network_figure(
     most = max((v for v in values if v is not None), default=0.0)
     used = _draw_edges(axes, graph, layout, edges, values, labels, most)
     handles = [_key(name) for name in _LOOKS if name in used]
-    figure.legend(
-        handles=handles, loc="lower left", ncols=len(handles), frameon=False, fontsize=8,
-        handlelength=3,
-    )  # fmt: skip
+    if len(handles) > 1:
+        figure.legend(
+            handles=handles, loc="lower left", ncols=2, frameon=False, fontsize=8, handlelength=3
+        )
     return figure
 
 

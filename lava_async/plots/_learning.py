@@ -59,10 +59,11 @@ def learning_figure(
     for axes, (_, _, words) in zip(panels, _PANELS, strict=True):
         axes.set_xlabel("Epoch")
         axes.set_ylabel(words)
-        axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(color=SHADE)
-    panels[0].set_ylim(0, 100)
+    low, _ = panels[0].get_ylim()
+    panels[0].set_ylim(max(0, 10 * (low // 10)), 100)
+    panels[1].set_ylim(bottom=0)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=2, frameon=False, handlelength=3

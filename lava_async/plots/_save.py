@@ -77,8 +77,11 @@ def save_animation(
         # Past its limit the writer would drop frames; ours are bounded in number.
         writer = HTMLWriter(fps=fps, embed_frames=True, default_mode="once", embed_limit=1 << 12)
         animation.save(temporary, writer, dpi=_DPI)
-        text = temporary.read_text(encoding="utf-8")
-        temporary.write_text(_HEAD + _FOREIGN.sub("", text, count=1), encoding="utf-8")
+        text = _FOREIGN.sub("", temporary.read_text(encoding="utf-8"), count=1)
+        name = _NAME.search(text)
+        if name is not None:  # at random: the same animation would be another file each time
+            text = text.replace(name[1], "sample")
+        temporary.write_text(_HEAD + text, encoding="utf-8")
 
 
 _ANIMATED = (".gif", ".html", ".htm")
@@ -86,6 +89,7 @@ _DPI = 90
 
 # matplotlib's page fetches a font of icons for its buttons.
 _FOREIGN = re.compile(r"<link\b[^>]*>")
+_NAME = re.compile(r'id="_anim_img(\w+)"')
 _ICONS = {
     "minus": "−", "plus": "+", "fast-backward": "⏮", "fast-forward": "⏭", "step-backward": "⏴|",
     "step-forward": "|⏵", "play": "▶", "pause": "⏸",

@@ -109,7 +109,8 @@ def _values(
 
 def _numbers(name: str, history: Sequence[Mapping[str, Any]], measure: str) -> list[Any]:
     for place, entry in enumerate(history):
-        if not isinstance(entry.get(measure), (int, float)):
+        value = entry.get(measure) if isinstance(entry, Mapping) else entry
+        if not isinstance(entry, Mapping) or not isinstance(value, (int, float)):
             where = f"learning_figure: {name}, entry {place}"
-            raise ValidationError(where, measure, "a number", entry.get(measure))
+            raise ValidationError(where, measure, "a number", repr(value))
     return [entry[measure] for entry in history]

@@ -188,6 +188,20 @@ def test_of_large_populations_some_are_shown():
     assert labels == ["large\n50 of 1200", "small\n2"]
 
 
+def test_the_most_active_are_shown():
+    weight = np.array([[0]] * 6 + [[8]] * 4)
+    population = la.Population("large", (10,), 4096, 4096, 1)
+    graph = la.Graph((1,), (population,), (dense(-1, 0, weight),))
+    record = traced(graph, np.ones((1, 1, 1), int), la.Momentum(1))
+    writer = Frames()
+    animation = plots.sample_animation(graph, {"": record}, max_neurons=5)
+    animation.save("unused", writer)
+    # One silent neuron fills the fifth place, the first of its kind.
+    assert counts(writer.frames[0][0]) == [1, 4, 0, 0, 0]
+    (silent,) = writer.frames[0][0][2]["silent"]
+    assert silent[1] == max(y for places in writer.frames[0][0][2].values() for _, y in places)
+
+
 class TestErrors:
     def test_no_record(self):
         with pytest.raises(ValidationError, match="records: expected at least one"):

@@ -67,7 +67,7 @@ def sample_animation(
     time_steps : range, optional
         Those to show, all by default.
     max_neurons : int
-        Neurons shown of a population; of a larger one, evenly spaced ones.
+        Neurons shown of a population; of a larger one, those with most spikes in the records.
     title : str, optional
 
     Returns
@@ -88,11 +88,12 @@ def sample_animation(
         raise ValidationError(where, "records", "at least one", 0)
     if isinstance(max_neurons, bool) or not isinstance(max_neurons, int) or max_neurons < 1:
         raise ValidationError(where, "max_neurons", "an integer >= 1", repr(max_neurons))
-    blocks = _Blocks.of(graph, max_neurons)
     courses = {
         name: _Course.of(f"{where}: {name}", graph, record, sample, time_steps)
         for name, record in records.items()
     }
+    activity = np.sum([(c.fired_at >= 0).sum(axis=1) for c in courses.values()], axis=0)
+    blocks = _Blocks.of(graph, max_neurons, activity)
     frames = max(len(course.places) for course in courses.values())
     if frames > MAX_FRAMES:
         wanted = f"at most {MAX_FRAMES} (choose fewer time_steps)"
@@ -108,7 +109,8 @@ def sample_animation(
         for i, (name, course) in enumerate(courses.items())
     ]
     handles = [panels[0].lines[state] for state in range(len(_LOOKS))]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(_LOOKS), frameon=False)
+    keys = len(_LOOKS) if size[0] >= 7 else 3
+    figure.legend(handles=handles, loc="outside lower center", ncols=keys, frameon=False)
     for panel in panels:
         panel.show(0)
     figure.draw_without_rendering()
@@ -141,13 +143,14 @@ class _Blocks:
     width: float
 
     @classmethod
-    def of(cls, graph: Graph, max_neurons: int) -> _Blocks:
+    def of(cls, graph: Graph, max_neurons: int, activity: npt.NDArray[np.int64]) -> _Blocks:
+        """Room for the most active neurons; ``activity`` (N,)."""
         neurons, xs, ys, middle, left = [], [], [], [], 0.0
         names = _names(graph, max_neurons)
         for p, population in enumerate(graph.populations):
             count = min(population.size, max_neurons)
-            chosen = np.linspace(0, population.size - 1, count).round().astype(np.int64)
-            neurons.append(chosen + int(graph.offsets[p]))
+            chosen = np.argsort(-activity[graph.slice(p)], kind="stable")[:count]
+            neurons.append(np.sort(chosen) + int(graph.offsets[p]))
             columns = -(-count // _ROWS)
             rows = -(-count // columns)
             letters = max(len(line) for line in names[p].splitlines())

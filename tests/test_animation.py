@@ -1,6 +1,9 @@
 """The animation of a sample: every frame says what the record says, and files are whole or none."""
 
+import itertools
 import re
+import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,8 +187,8 @@ def test_of_large_populations_some_are_shown():
     animation.save("unused", writer)
     assert counts(writer.frames[0][0]) == [2, 50, 0, 0, 0]
     assert "1200 spikes so far" in writer.frames[0][0][1]
-    labels = [label.get_text() for label in writer.fig.axes[0].get_xticklabels()]
-    assert labels == ["large\n50 of 1200", "small\n2"]
+    labels = [text.get_text() for text in writer.fig.axes[0].texts]
+    assert labels[1:] == ["large\n50 of 1200", "small\n2"]
 
 
 def test_the_most_active_are_shown():
@@ -200,6 +203,29 @@ def test_the_most_active_are_shown():
     assert counts(writer.frames[0][0]) == [1, 4, 0, 0, 0]
     (silent,) = writer.frames[0][0][2]["silent"]
     assert silent[1] == max(y for places in writer.frames[0][0][2].values() for _, y in places)
+
+
+def test_many_populations_stand_below_each_other():
+    count = 30
+    populations = tuple(la.Population(f"layer {i} ($)", (40,), 0, 0, 1) for i in range(count))
+    connections = tuple(
+        dense(i - 1, i, np.full((40, 40 if i else 1), 2)) for i in range(count)
+    )
+    graph = la.Graph((1,), populations, connections)
+    record = traced(graph, np.ones((1, 1, 1), int), la.Momentum(100))
+    writer = Frames()
+    animation = plots.sample_animation(graph, {"": record})
+    animation.save("unused", writer)
+    width, height = writer.fig.get_size_inches()
+    assert width < 14 and height < 24
+    axes = writer.fig.axes[0]
+    writer.fig.draw_without_rendering()
+    extents = [text.get_window_extent() for text in axes.texts[1:]]
+    assert len(extents) == count
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(extents, 2))
+    for line in axes.lines:
+        dots = axes.transData.transform(np.column_stack(line.get_data()))
+        assert not any(box.contains(x, y) for x, y in dots for box in extents)
 
 
 class TestErrors:
@@ -234,6 +260,14 @@ class TestErrors:
         with pytest.raises(ValidationError, match=r"frames: expected at most 400 .*\(got 405\)"):
             plots.sample_animation(chain(), {"": record})
         assert len(frames_of(chain(), {"": record}, time_steps=range(80))) == 400
+
+    def test_too_many_neurons(self):
+        population = la.Population("large", (5000,), 0, 0, 1)
+        graph = la.Graph((1,), (population,), (dense(-1, 0, np.full((5000, 1), 2)),))
+        record = traced(graph, np.zeros((1, 1, 1), int), la.Momentum(1))
+        with pytest.raises(ValidationError, match=r"neurons shown: expected at most 4000 .*5000"):
+            plots.sample_animation(graph, {"": record}, max_neurons=5000)
+        plots.sample_animation(graph, {"": record}, max_neurons=4000).save("unused", Frames())
 
     @pytest.mark.parametrize(
         "time_steps", [range(0), range(-1, 1), range(1, 3), range(0, 2, 2), [0], 1, slice(1)]
@@ -318,3 +352,27 @@ class TestSave:
     def test_no_such_folder(self, animation, tmp_path):
         with pytest.raises(ValidationError, match="folder: expected an existing folder"):
             plots.save_animation(animation, tmp_path / "none" / "sample.gif")
+
+    @pytest.mark.parametrize("suffix", ["gif", "html"])
+    @pytest.mark.parametrize("size", [0, 1000, 4000])
+    def test_disk_that_takes_no_more(self, animation, tmp_path, monkeypatch, suffix, size):
+        monkeypatch.chdir(tmp_path)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            with pytest.raises(OSError) as raised:
+                plots.save_animation(animation, f"sample.{suffix}")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert str(raised.value) == f"[Errno 27] File too large: 'sample.{suffix}'"
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("path", [None, 3, 2.5])
+    def test_no_path(self, animation, path):
+        with pytest.raises(ValidationError, match="path: expected a path"):
+            plots.save_animation(animation, path)
+
+    @pytest.mark.parametrize("kind", [str, Path, lambda p: str(p).encode()])
+    def test_every_kind_of_path(self, animation, tmp_path, kind):
+        plots.save_animation(animation, kind(tmp_path / "Größe.html"))
+        assert [p.name for p in tmp_path.iterdir()] == ["Größe.html"]

@@ -162,12 +162,20 @@ def on_side(box, x, y, side):
     }[side]
 
 
-@settings(max_examples=60, deadline=None)
-@given(graphs(max_populations=6))
-def test_nothing_covers_anything(graph):
+@settings(max_examples=40, deadline=None)
+@given(graphs(max_populations=6), st.sampled_from(["p", "input", "$W$ \\frac", "M" * 60]))
+def test_nothing_covers_anything(graph, name):
+    named = dataclasses.replace(graph.populations[0], name=name)
+    graph = graph.replace(populations=(named, *graph.populations[1:]))
     figure = plots.network_figure(graph)
     figure.draw_without_rendering()
     axes, found = figure.axes[0], boxes(figure)
+    inside = [tuple(axes.transData.inverted().transform(text.get_window_extent()).reshape(-1))
+              for text in axes.texts[: 2 * len(found)]]  # fmt: skip
+    for i, (x0, y0, x1, y1) in enumerate(inside):
+        box = found[i // 2]
+        assert box[0] < x0 and x1 < box[2] and box[1] < y0 and y1 < box[3]
+    assert not any(overlap(a, b) for a, b in itertools.combinations(inside, 2))
     assert len(found) == len(graph.populations) + 1
     assert not any(overlap(a, b) for a, b in itertools.combinations(found, 2))
 

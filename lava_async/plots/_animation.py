@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._semantics.graph import Graph
+from lava_async._semantics.graph import Graph, Population
 from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
 from lava_async.plots._style import COLOURS, FRAME, GREY, new_figure
@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 MAX_FRAMES = 400
 """Some tens of megabytes as HTML."""
 
+MAX_NEURONS = 4000
+"""Places for them in one panel, some hundred pixels each."""
+
 _ROWS = 24
 _GAP = 2.2
+_WIDEST = 64.0
+"""Places beside each other, before further populations stand below."""
+_NAME = 5.0
+"""Places that a name takes below its population."""
 _INCH = 0.145
 """Size of one place in the grid of neurons."""
 
@@ -79,7 +86,7 @@ def sample_animation(
     ------
     ValidationError
         There is no record, one has no trace or no such sample or is not of this graph, or
-        there would be more than 400 frames.
+        there would be more than 400 frames or 4000 neurons.
     """
     from matplotlib.animation import FuncAnimation
 
@@ -92,6 +99,10 @@ def sample_animation(
         name: _Course.of(f"{where}: {name}", graph, record, sample, time_steps)
         for name, record in records.items()
     }
+    shown = sum(min(population.size, max_neurons) for population in graph.populations)
+    if shown > MAX_NEURONS:
+        wanted = f"at most {MAX_NEURONS} in all (choose a smaller max_neurons)"
+        raise ValidationError(where, "neurons shown", wanted, shown)
     activity = np.sum([(c.fired_at >= 0).sum(axis=1) for c in courses.values()], axis=0)
     blocks = _Blocks.of(graph, max_neurons, activity)
     frames = max(len(course.places) for course in courses.values())
@@ -99,13 +110,13 @@ def sample_animation(
         wanted = f"at most {MAX_FRAMES} (choose fewer time_steps)"
         raise ValidationError(where, "frames", wanted, frames)
 
-    width, height = _INCH * blocks.width + 0.4, _INCH * _ROWS + 1.35
+    width, height = _INCH * blocks.width + 0.4, _INCH * blocks.height + 0.75
     beside = len(courses) * width <= 13
     rows, columns = (1, len(courses)) if beside else (len(courses), 1)
     size = (max(5.0, columns * max(width, 3.6)), rows * height + 0.8)
     figure, axes = new_figure(size, title or f"Sample {sample}", rows, columns)
     panels = [
-        _Panel(axes[i], name, blocks, course, graph)
+        _Panel(axes[i], name, blocks, course)
         for i, (name, course) in enumerate(courses.items())
     ]
     handles = [panels[0].lines[state] for state in range(len(_LOOKS))]
@@ -128,43 +139,47 @@ class _Blocks:
 
     Attributes
     ----------
-    neurons : list of (shown,) int
-        Of each population, by their index in the graph.
-    x, y : (all shown,) float
-    middle : list of float
-        x of each population.
-    width : float
+    neurons : (shown,) int
+        Their index in the graph.
+    x, y : (shown,) float
+        y upwards.
+    names : list of (x, y, str)
+        Middle of the upper edge, and what stands there.
+    width, height : float
     """
 
-    neurons: list[npt.NDArray[np.int64]]
+    neurons: npt.NDArray[np.int64]
     x: npt.NDArray[np.float64]
     y: npt.NDArray[np.float64]
-    middle: list[float]
+    names: list[tuple[float, float, str]]
     width: float
+    height: float
 
     @classmethod
     def of(cls, graph: Graph, max_neurons: int, activity: npt.NDArray[np.int64]) -> _Blocks:
         """Room for the most active neurons; ``activity`` (N,)."""
-        neurons, xs, ys, middle, left = [], [], [], [], 0.0
-        names = _names(graph, max_neurons)
+        neurons, xs, ys, names = [], [], [], []
+        left = width = middle = 0.0
         for p, population in enumerate(graph.populations):
             count = min(population.size, max_neurons)
             chosen = np.argsort(-activity[graph.slice(p)], kind="stable")[:count]
             neurons.append(np.sort(chosen) + int(graph.offsets[p]))
             columns = -(-count // _ROWS)
             rows = -(-count // columns)
-            letters = max(len(line) for line in names[p].splitlines())
-            wide = max(columns, 0.56 * letters)
+            name = _name(population, max_neurons)
+            wide = max(columns, 0.56 * max(map(len, name.splitlines())))
+            if left and left + wide > _WIDEST:
+                left, middle = 0.0, middle - _ROWS - _NAME
             place = np.arange(count)
             xs.append(left + (wide - columns + 1) / 2 + place // rows)
-            ys.append((rows - 1) / 2 - place % rows)
-            middle.append(left + wide / 2)
+            ys.append(middle + (rows - 1) / 2 - place % rows)
+            names.append((left + wide / 2, middle - _ROWS / 2 - 0.4, name))
+            width = max(width, left + wide)
             left += wide + _GAP
-        return cls(neurons, np.concatenate(xs), np.concatenate(ys), middle, left - _GAP)
-
-    @property
-    def all(self) -> npt.NDArray[np.int64]:
-        return np.concatenate(self.neurons)
+        return cls(
+            np.concatenate(neurons), np.concatenate(xs), np.concatenate(ys), names, width,
+            _ROWS + _NAME - middle,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +252,7 @@ class _Course:
 class _Panel:
     """One record's axes."""
 
-    def __init__(self, axes: Axes, name: str, blocks: _Blocks, course: _Course, graph: Graph):
+    def __init__(self, axes: Axes, name: str, blocks: _Blocks, course: _Course):
         self._blocks, self._course = blocks, course
         self.lines = [
             axes.plot([], [], linestyle="none", label=label, zorder=2 + state, **look)[0]
@@ -247,11 +262,11 @@ class _Panel:
             0.0, 1.02, "", transform=axes.transAxes, va="bottom", linespacing=1.3
         )
         axes.set_xlim(-0.8, blocks.width + 0.8)
-        axes.set_ylim(-_ROWS / 2 - 0.6, _ROWS / 2 + 0.6)
+        axes.set_ylim(_ROWS / 2 + 0.6 - blocks.height, _ROWS / 2 + 0.6)
         axes.set_title(name, loc="left", fontsize=10, fontweight="bold", pad=34)
-        axes.set_xticks(blocks.middle, _names(graph, max(map(len, blocks.neurons))), fontsize=8)
-        axes.set_yticks([])
-        axes.tick_params(axis="x", length=0)
+        for x, y, text in blocks.names:
+            axes.text(x, y, text, ha="center", va="top", fontsize=8, parse_math=False)
+        axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)
         axes.spines[:].set_color(FRAME)
 
@@ -260,7 +275,7 @@ class _Panel:
         course, blocks = self._course, self._blocks
         last = len(course.places) - 1
         now = min(frame, last)
-        states = course.states(now, blocks.all)
+        states = course.states(now, blocks.neurons)
         for state, line in enumerate(self.lines):
             here = states == state
             line.set_data(blocks.x[here], blocks.y[here])
@@ -275,11 +290,8 @@ class _Panel:
         return [*self.lines, self.caption]
 
 
-def _names(graph: Graph, max_neurons: int) -> list[str]:
-    """What stands below each population."""
-    names = []
-    for population in graph.populations:
-        name = textwrap.fill(population.name, 12)
-        some = f"{max_neurons} of " if population.size > max_neurons else ""
-        names.append(f"{name}\n{some}{population.size}")
-    return names
+def _name(population: Population, max_neurons: int) -> str:
+    """What stands below a population."""
+    some = f"{max_neurons} of " if population.size > max_neurons else ""
+    name = textwrap.fill(population.name, 12, max_lines=3, placeholder="…")
+    return f"{name}\n{some}{population.size}"

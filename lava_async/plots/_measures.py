@@ -90,7 +90,7 @@ def spikes_per_population_figure(
             linewidth=0,
         )
         axes.bar_label(drawn, fmt="%.0f", fontsize=8, padding=1)
-    axes.set_xticks(range(len(populations)), populations)
+    axes.set_xticks(range(len(populations)), populations, parse_math=False)
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel("Spikes per sample")
     axes.margins(y=0.12)

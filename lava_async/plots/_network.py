@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-_BOX = (1.9, 0.78)
-"""Inches, as all lengths here."""
+_HEIGHT = 0.78
+"""Inches, as all lengths here; of a box."""
+_NARROW = 1.9
+_LONGEST_NAME = 40
 _BETWEEN = 0.78
 _GAP = 0.22
-_LETTER = 0.075
+_NAME: dict[str, Any] = {"fontsize": 9, "fontweight": "bold"}
+_TEXT: dict[str, Any] = {"fontsize": 8}
 _NARROWEST = 4.2
 _WIDEST = 5.0
 """Points, of the arrow with the most."""
@@ -84,10 +86,12 @@ def network_figure(
         _label(c, value, on_edges) for c, value in zip(graph.connections, values, strict=True)
     ]
     edges = [
-        Edge(c.source + 1, c.target + 1, _recurs(graph, c), _label_width(label))
+        Edge(c.source + 1, c.target + 1, _recurs(graph, c), _text_width(label, **_TEXT) + 0.1)
         for c, label in zip(graph.connections, labels, strict=True)
     ]
-    layout = layered_layout([0, *(p + 1 for p in graph.order)], edges, _BOX, _BETWEEN, _GAP)
+    words = [_words(graph, place, sent) for place in range(INPUT, len(graph.populations))]
+    box = max(map(_box_width, words)), _HEIGHT
+    layout = layered_layout([0, *(p + 1 for p in graph.order)], edges, box, _BETWEEN, _GAP)
 
     margin, head, foot = 0.25, 0.45, 0.5
     pad = max(margin, (_NARROWEST - (layout.right - layout.left)) / 2)
@@ -101,9 +105,8 @@ def network_figure(
     axes.set_axis_off()
     figure.suptitle(title, x=0.15 / size[0], y=1 - 0.12 / size[1], ha="left", va="top")
     for node, place in enumerate(layout.nodes):
-        _draw_box(axes, place, *_words(graph, node - 1, sent), node - 1 == graph.output)
-    most = max((v for v in values if v is not None), default=0.0)
-    used = _draw_edges(axes, graph, layout, edges, values, labels, most)
+        _draw_box(axes, place, box, words[node], node - 1 == INPUT, node - 1 == graph.output)
+    used = _draw_edges(axes, graph, layout, box, edges, values, labels)
     handles = [_key(name) for name in _LOOKS if name in used]
     if len(handles) > 1:
         figure.legend(
@@ -191,7 +194,14 @@ def _words(
         lines = [f"{'×'.join(map(str, shape))} = {lines[0]}"]
     if place in sent:
         lines.append(f"{_number(float(sent[place].sum()))} spikes a sample")
-    return textwrap.shorten(name, 26, placeholder="…"), "\n".join(lines)
+    if len(name) > _LONGEST_NAME:
+        name = name[: _LONGEST_NAME - 1] + "…"
+    return name, "\n".join(lines)
+
+
+def _box_width(words: tuple[str, str]) -> float:
+    name, text = words
+    return max(_NARROW, 0.3 + max(_text_width(name, **_NAME), _text_width(text, **_TEXT)))
 
 
 def _number(value: float) -> str:
@@ -201,41 +211,54 @@ def _number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _label_width(label: str) -> float:
-    return _LETTER * max(map(len, label.splitlines())) + 0.1
+def _text_width(text: str, fontsize: float, fontweight: str = "normal") -> float:
+    """Inches of the longest line."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=fontsize, weight=fontweight)
+    lines = [
+        text_to_path.get_text_width_height_descent(line, font, ismath=False)[0]
+        for line in text.splitlines()
+    ]
+    return max(lines, default=0.0) / 72
 
 
 # ---------------------------------------------------------------- drawing
 
 
-def _draw_box(axes: Axes, place: Point, name: str, text: str, is_output: bool) -> None:
+def _draw_box(
+    axes: Axes, place: Point, box: Point, words: tuple[str, str], is_input: bool, is_output: bool
+) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     x, y = place
-    corner = (x - _BOX[0] / 2, y - _BOX[1] / 2)
-    is_input = name == "input"
     axes.add_patch(
         FancyBboxPatch(
-            corner, *_BOX, boxstyle="round,pad=0,rounding_size=0.08", zorder=3,
+            (x - box[0] / 2, y - box[1] / 2), *box, zorder=3,
+            boxstyle="round,pad=0,rounding_size=0.08",
             facecolor="white" if is_input else SHADE, edgecolor=GREY if is_input else "black",
             linewidth=2.2 if is_output else 0.9,
         )
     )  # fmt: skip
-    axes.text(x, y + 0.18, name, ha="center", va="center", fontsize=9, weight="bold", zorder=4)
-    axes.text(x, y - 0.12, text, ha="center", va="center", fontsize=8, zorder=4)
+    name, text = words
+    look = {"ha": "center", "va": "center", "zorder": 4, "parse_math": False}
+    axes.text(x, y + 0.18, name, **_NAME, **look)
+    axes.text(x, y - 0.12, text, **_TEXT, **look)
 
 
 def _draw_edges(
     axes: Axes,
     graph: Graph,
     layout: Layout,
+    box: Point,
     edges: Sequence[Edge],
     values: Sequence[float | None],
     labels: Sequence[str],
-    most: float,
 ) -> set[str]:
     """Draw all arrows. Returns the names of their looks."""
-    leaves, enters = _ports(layout, edges)
+    leaves, enters = _ports(layout, box, edges)
+    most = max((value for value in values if value is not None), default=0.0)
     used = set()
     for i, (edge, value) in enumerate(zip(edges, values, strict=True)):
         look = _look(edge, graph.connections[i])
@@ -247,7 +270,7 @@ def _draw_edges(
         x, y = layout.labels[i]
         axes.text(
             x - 0.1 * edge.is_back, y, labels[i], ha="right" if edge.is_back else "center",
-            va="center", fontsize=7.5, zorder=2.5, linespacing=1.1,
+            va="center", zorder=2.5, linespacing=1.1, **_TEXT,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.2},
         )  # fmt: skip
     return used
@@ -259,11 +282,13 @@ def _look(edge: Edge, connection: Connection) -> str:
     return "delayed" if connection.max_delay else "within the time step"
 
 
-def _ports(layout: Layout, edges: Sequence[Edge]) -> tuple[list[Point], list[Point]]:
+def _ports(
+    layout: Layout, box: Point, edges: Sequence[Edge]
+) -> tuple[list[Point], list[Point]]:
     """Where each edge leaves its source and enters its target."""
     leaves: list[Point] = [(0.0, 0.0)] * len(edges)
     enters = leaves.copy()
-    half, reach = _BOX[1] / 2, 0.42 * _BOX[0]
+    half, reach = box[1] / 2, 0.42 * box[0]
     for node, (x, y) in enumerate(layout.nodes):
         for ports, bend, at, side in (
             (leaves, 0, [e.source for e in edges], -half),
@@ -285,7 +310,7 @@ def _ports(layout: Layout, edges: Sequence[Edge]) -> tuple[list[Point], list[Poi
         for ports, node, sign in ((leaves, edge.source, -1), (enters, edge.target, 1)):
             x, y = layout.nodes[node]
             away = min(0.11 + 0.1 * taken[node], 0.9 * half)
-            ports[i] = x - _BOX[0] / 2, y + (-sign if down else sign) * away
+            ports[i] = x - box[0] / 2, y + (-sign if down else sign) * away
         for node in {edge.source, edge.target}:
             taken[node] += 1
     return leaves, enters

@@ -139,7 +139,8 @@ def _draw_spikes(
             axes.axhline(base[i] - gap / 2, color=GREY, linewidth=0.5, zorder=1)
 
     middle = [base[i] + heights[i] / 2 for i in range(len(heights))]
-    axes.set_yticks(middle, [f"{p.name}\n{p.size} neurons" for p in graph.populations])
+    names = [f"{p.name}\n{p.size} neurons" for p in graph.populations]
+    axes.set_yticks(middle, names, parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-gap / 2, base[-1] - gap / 2)
 

@@ -205,6 +205,24 @@ def test_the_most_active_are_shown():
     assert silent[1] == max(y for places in writer.frames[0][0][2].values() for _, y in places)
 
 
+def test_activity_is_that_of_the_time_steps_shown():
+    weight = np.array([[8, 0], [0, 8]])
+    population = la.Population("pair", (2,), 4096, 4096, 1)
+    graph = la.Graph((2,), (population,), (dense(-1, 0, weight),))
+    x = np.array([[[1, 1, 0], [0, 0, 1]]])
+    record = traced(graph, x, la.Momentum(1))
+    (frame, _) = frames_of(graph, {"": record}, max_neurons=1, time_steps=range(2, 3))
+    assert counts(frame[0]) == [0, 1, 0, 0, 0]
+
+
+def test_output_that_cannot_fire_decides_nothing():
+    first, _ = chain().populations
+    silent = la.Population("o", (2,), 4096, 0, (1 << 18) - 1)
+    graph = chain().replace(populations=(first, silent))
+    (*_, last) = frames_of(graph, {"": traced(graph, X, la.Momentum(1))})
+    assert last[0][1].endswith("decision: none by spikes")
+
+
 def test_many_populations_stand_below_each_other():
     count = 30
     populations = tuple(la.Population(f"layer {i} ($)", (40,), 0, 0, 1) for i in range(count))

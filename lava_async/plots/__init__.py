@@ -2,6 +2,9 @@
 
 Every function returns a ``matplotlib.figure.Figure`` that belongs to no window and to no
 global state: it works without a display, in a notebook it shows itself, `save` writes it.
+`sample_animation` returns an animation of the same kind, which `save_animation` writes.
+
+All can be read in greyscale, and with any colour vision.
 """
 
 from lava_async.plots._animation import sample_animation as sample_animation

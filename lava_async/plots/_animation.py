@@ -103,7 +103,7 @@ def sample_animation(
     if shown > MAX_NEURONS:
         wanted = f"at most {MAX_NEURONS} in all (choose a smaller max_neurons)"
         raise ValidationError(where, "neurons shown", wanted, shown)
-    activity = np.sum([(c.fired_at >= 0).sum(axis=1) for c in courses.values()], axis=0)
+    activity = np.sum([course.activity for course in courses.values()], axis=0)
     blocks = _Blocks.of(graph, max_neurons, activity)
     frames = max(len(course.places) for course in courses.values())
     if frames > MAX_FRAMES:
@@ -224,9 +224,10 @@ class _Course:
         decides = (neuron >= output.start) & (neuron < output.stop)
         np.add.at(counts, (place[decides], neuron[decides] - output.start), 1)
         counts = counts.cumsum(axis=0)
+        none = "none yet" if graph.output_can_fire else "none by spikes"
         decisions = [
-            f"class {best}" if any_ else "none yet"
-            for best, any_ in zip(
+            f"class {best}" if decided else none
+            for best, decided in zip(
                 counts.argmax(axis=1).tolist(), counts.any(axis=1).tolist(), strict=True
             )
         ]
@@ -235,6 +236,12 @@ class _Course:
             trace.fired_at, trace.releases(graph), places[here], spikes[here],
             decisions[here], shown.stop == steps,
         )  # fmt: skip
+
+    @property
+    def activity(self) -> npt.NDArray[np.int64]:
+        """(N,) spikes in the time steps shown."""
+        first, last = self.places[[0, -1], 0]
+        return (self.fired_at[:, first : last + 1] >= 0).sum(axis=1)
 
     def states(self, frame: int, neurons: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """(len(neurons),) states when the forward steps of a place have run."""

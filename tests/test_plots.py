@@ -1,14 +1,23 @@
+import dataclasses
+import json
+import statistics
 import subprocess
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import lava_async as la
+import training_folders
 from lava_async import plots
 from lava_async._semantics.connections import Dense
 from lava_async._semantics.graph import Graph, Population
 from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
+from random_networks import graphs, inputs, schedules
 
 GRAPH = Graph(
     (1,),
@@ -91,6 +100,164 @@ class TestRaster:
             plots.raster_figure(other, make_record(), 0)
 
 
+    def test_several_stand_on_one_axis(self):
+        records = {"layered": make_record(released=False), "asynchronous": make_record()}
+        figure = plots.raster_figure(GRAPH, records, title="Two")
+        above, below = figure.axes
+        assert [axes.get_title(loc="left") for axes in (above, below)] == list(records)
+        assert figure.get_suptitle() == "Two"
+        assert markers(above, filled=False) == markers(below, filled=False) == [[0], [2, 5]]
+        assert (markers(above, filled=True), markers(below, filled=True)) == ([], [[1.5], [2.5]])
+        assert above.get_xlim() == below.get_xlim()
+
+    def test_the_longer_one_sets_the_length(self):
+        short = dataclasses.replace(make_record(), forward_steps=np.array([[3, 0]]))
+        figure = plots.raster_figure(GRAPH, {"long": make_record(), "short": short})
+        assert [axes.get_xlim() for axes in figure.axes] == [(-0.5, 5.5)] * 2
+
+    def test_some_time_steps(self):
+        axes = plots.raster_figure(GRAPH, make_record(), time_steps=range(1, 2)).axes[0]
+        assert markers(axes, filled=False) == [[], [5]]
+        assert markers(axes, filled=True) == [[], []]
+        assert axes.get_xlim() == (3.5, 5.5)
+        assert texts(axes) == ["1"]
+
+    def test_layer_synchronized_sample_of_a_mixture(self):
+        """Its record has -1 for the releases: nothing was discarded."""
+        record = make_record()
+        record = dataclasses.replace(record, released_at=np.full_like(record.fired_at, NEVER))
+        axes = plots.raster_figure(GRAPH, record).axes[0]
+        assert markers(axes, filled=False) == [[0], [2, 5]]
+        assert markers(axes, filled=True) == []
+
+    def test_needs_a_record(self):
+        with pytest.raises(ValidationError, match="records: expected at least one"):
+            plots.raster_figure(GRAPH, {})
+
+    @settings(max_examples=25, deadline=None)
+    @given(st.data())
+    def test_every_spike_of_any_network(self, data):
+        graph = data.draw(graphs())
+        x = data.draw(inputs(graph))
+        record = la.simulate(graph, x, data.draw(schedules()), trace=True, backend="reference")
+        sample = len(x) - 1
+        start = np.concatenate([[0], np.cumsum(record.forward_steps[sample] + 1)])
+        axes = plots.raster_figure(graph, record, sample).axes[0]
+        hollow = markers(axes, filled=False)
+        assert len(hollow) == len(graph.populations)
+        for p, places in enumerate(hollow):
+            fired = record.fired_at[sample, graph.slice(p)]
+            wanted = [start[t] + fired[n, t] for n, t in np.argwhere(fired >= 0)]
+            assert places == wanted
+        if record.released_at is not None:
+            released = record.released_at[sample]
+            wanted = [start[t] + released[n, t] + 0.5 for n, t in np.argwhere(released >= 0)]
+            assert [x for places in markers(axes, filled=True) for x in places] == wanted
+
+    def test_many_neurons_and_long(self, tmp_path):
+        """Markers shrink, small ticks go, and a PDF holds an image in place of each spike."""
+        rng = np.random.default_rng(0)
+        graph = Graph(
+            (1,),
+            (Population("many", (3000,), 0, 0, 1), Population("few", (4,), 0, 0, 1)),
+            (Dense(-1, 0, np.ones((3000, 1))), Dense(0, 1, np.ones((4, 3000)))),
+        )
+        fired_at = np.where(rng.random((1, 3004, 200)) < 0.05, 3, NEVER).astype(np.int32)
+        spikes, zeros = (fired_at >= 0).astype(np.int8), np.zeros((1, 200), np.int64)
+        record = Record(
+            spikes=spikes[:, 3000:], all_spikes=spikes, forward_steps=zeros + 20, synops=zeros,
+            output_steps=fired_at[:, 3000:], overflows=zeros, fired_at=fired_at,
+            released_at=np.where(fired_at >= 0, 9, NEVER).astype(np.int32),
+        )  # fmt: skip
+        figure = plots.raster_figure(graph, record)
+        axes = figure.axes[0]
+        width, height = figure.get_size_inches()
+        assert width <= 14 and height <= 9
+        many, _, few, _ = (line for line in axes.get_lines() if line.get_marker() == "o")
+        assert len(many.get_xdata()) == spikes[0, :3000].sum()
+        assert many.get_markersize() <= few.get_markersize() < 3.5
+        assert axes.get_xticks(minor=True).tolist() == [] and len(texts(axes)) <= 20
+        assert axes.get_xlabel() == "Time step"
+        plots.save(figure, tmp_path / "raster.pdf")
+        assert (tmp_path / "raster.pdf").stat().st_size < 4 << 20
+
+
+def history(*values, start=1):
+    """Epochs with an accuracy and a number of spikes each, as training writes them."""
+    return [
+        {"epoch": epoch, "loss": 0.5, "accuracy": accuracy, "spikes_per_sample": spikes}
+        for epoch, (accuracy, spikes) in enumerate(values, start)
+    ]
+
+
+class TestLearning:
+    TRAININGS: ClassVar = {
+        "layered": [history((0.5, 400), (0.75, 300)), history((0.25, 200), (0.75, 100))],
+        "decisive": [history((0.5, 100), (1, 50), (1, 40))],
+    }
+
+    def test_means_and_spread(self):
+        figure = plots.learning_figure(self.TRAININGS, title="Learning")
+        assert figure.get_suptitle() == "Learning"
+        accuracy, spikes = figure.axes
+        layered, decisive = accuracy.get_lines()
+        assert layered.get_xdata().tolist() == [1, 2] and decisive.get_xdata().tolist() == [1, 2, 3]
+        assert layered.get_ydata().tolist() == [37.5, 75]
+        assert decisive.get_ydata().tolist() == [50, 100, 100]
+        assert spikes.get_lines()[0].get_ydata().tolist() == [300, 200]
+        # One band each: a single seed has no spread.
+        (band,) = accuracy.collections
+        low, high = (37.5 + sign * statistics.stdev([50, 25]) for sign in (-1, 1))
+        ys = band.get_paths()[0].vertices[:, 1]
+        assert (ys.min(), ys.max()) == (pytest.approx(low), pytest.approx(max(high, 75)))
+        assert len(spikes.collections) == 1
+        names = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert names == ["layered (2 seeds)", "decisive (1 seed)"]
+
+    def test_axes(self):
+        accuracy, spikes = plots.learning_figure(self.TRAININGS).axes
+        assert accuracy.get_ylim() == (10, 100) and spikes.get_ylim()[0] == 0
+        assert [axes.get_ylabel() for axes in (accuracy, spikes)] == [
+            "Accuracy (%)", "Spikes per sample",
+        ]  # fmt: skip
+        assert all(tick == int(tick) for tick in accuracy.get_xticks())
+
+    def test_lines_differ_without_colour(self):
+        trainings = {str(i): [history((0.5, 1))] for i in range(7)}
+        lines = plots.learning_figure(trainings).axes[0].get_lines()
+        assert len({(line.get_linestyle(), line.get_marker()) for line in lines}) == 7
+
+    def test_what_training_writes(self, few_digits, tmp_path, capsys):
+        training_folders.run(capsys, "train", "--out", "out", "--epochs", "2")
+        epochs = json.loads((tmp_path / "out" / "metrics.json").read_text())["epochs"]
+        accuracy, spikes = plots.learning_figure({"digits": [epochs]}).axes
+        assert accuracy.get_lines()[0].get_ydata().tolist() == [
+            100 * entry["accuracy"] for entry in epochs
+        ]
+        assert spikes.get_lines()[0].get_ydata().tolist() == [
+            entry["spikes_per_sample"] for entry in epochs
+        ]
+
+    @pytest.mark.parametrize(
+        ("trainings", "complaint"),
+        [
+            ({}, "trainings: expected at least one"),
+            ({"a": []}, "a: histories: expected epochs of a seed"),
+            ({"a": [[]]}, "a: histories: expected epochs of a seed"),
+            ({"a": [history((1, 1)), history((1, 1), (1, 1))]},
+             r"a, history 1: epochs: expected \[1\], as of the first \(got \[1, 2\]\)"),
+            ({"a": [history((1, 1)), history((1, 1), start=2)]}, "a, history 1: epochs"),
+            ({"a": [[{"epoch": 1, "accuracy": 1}]]},
+             r"a, entry 0: spikes_per_sample: expected a number \(got None\)"),
+            ({"a": [history(("high", 1))]}, "a, entry 0: accuracy: expected a number"),
+            ({"a": [[3]]}, "a, entry 0: epoch: expected a number"),
+        ],
+    )  # fmt: skip
+    def test_bad_histories(self, trainings, complaint):
+        with pytest.raises(ValidationError, match=complaint):
+            plots.learning_figure(trainings)
+
+
 class TestAccuracy:
     def test_curves(self):
         curves = {"layered": ([0, 1, 2], [0, 0.5, 1]), "unlayered": ([0, 1], [0.25, 0.75])}
@@ -121,6 +288,11 @@ class TestSpikesPerPopulation:
         assert 1 < bar.get_x() + bar.get_width() / 2 < 1.5  # beside "b" of the other
         labels = [text.get_text() for text in figure.legends[0].get_texts()]
         assert labels == ["layered (14 in all)", "unlayered (3 in all)"]
+
+    def test_bars_differ_without_colour(self):
+        spikes = {str(i): [("a", 1.0)] for i in range(7)}
+        bars = plots.spikes_per_population_figure(spikes).axes[0].patches
+        assert len({bar.get_hatch() for bar in bars}) == 7
 
     @pytest.mark.parametrize("spikes", [{}, {"layered": []}])
     def test_needs_a_population(self, spikes):
@@ -159,11 +331,26 @@ class TestSave:
 
 def test_no_global_state():
     """Importing the module loads no matplotlib, and no figure needs pyplot or a display."""
-    code = (
-        "import sys, lava_async.plots as p;"
-        "before = 'matplotlib' in sys.modules;"
-        "p.accuracy_figure({'a': ([0, 1], [0, 1])});"
-        "print(before, 'matplotlib.pyplot' in sys.modules)"
-    )
+    code = """if True:
+        import sys, tempfile
+        import numpy as np, lava_async as la, lava_async.plots as p
+        before = "matplotlib" in sys.modules
+        graph = la.Graph((1,), [la.Population("o", (1,), 0, 0, 1)], [la.Dense(-1, 0, [[4]])])
+        x = np.ones((1, 1, 1), int)
+        record = la.simulate(graph, x, la.Momentum(1), trace=True, backend="reference")
+        import matplotlib
+        # Looking the backend up would load pyplot.
+        copy = lambda: {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != "backend"}
+        settings = copy()
+        p.accuracy_figure({"a": ([0, 1], [0, 1])})
+        p.spikes_per_population_figure({"a": [("o", 1)]})
+        p.learning_figure({"a": [[{"epoch": 1, "accuracy": 1, "spikes_per_sample": 1}]]})
+        p.save(p.raster_figure(graph, record), tempfile.mkdtemp() + "/a.png")
+        p.network_figure(graph, record, x)
+        for suffix in ("gif", "html"):
+            animation = p.sample_animation(graph, {"a": record})
+            p.save_animation(animation, tempfile.mkdtemp() + "/a." + suffix)
+        print(before, "matplotlib.pyplot" in sys.modules, settings == copy())
+    """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "False False\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "False False True\n"), done.stderr

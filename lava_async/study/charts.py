@@ -1,0 +1,366 @@
+"""Figures of a study, from its rows. Each returns None where the rows hold nothing to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lava_async.study.results import Cell, Results, Variant, is_layer_by_layer, order_text
+from lava_async.study.table import Point
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class _Look(NamedTuple):
+    """Of a line: colours that all eyes tell apart, and what tells it apart without them."""
+
+    color: str
+    marker: str
+    linestyle: str
+
+
+# Colours by M. Okabe, K. Ito, *Color Universal Design*, 2008.
+_LOOKS = (
+    _Look("#000000", "o", "-"),
+    _Look("#0072B2", "s", "--"),
+    _Look("#D55E00", "^", "-"),
+    _Look("#009E73", "D", "-."),
+    _Look("#CC79A7", "v", "-"),
+    _Look("#E69F00", "P", ":"),
+    _Look("#56B4E9", "X", "--"),
+)
+_ORDER_MARKERS = ("s", "o", "^", "D", "v", "P", "X")
+_GRID = "#E6E6E6"
+_GREY = "#8C8C8C"
+
+
+def accuracy_by_order(results: Results) -> Figure | None:
+    """Heat map: how it was trained by how it is run, the worst order of each network framed."""
+    from matplotlib.patches import Rectangle
+
+    if len(results.orders) < 2:
+        return None
+    cells = {variant: results.complete(variant) for variant in results.variants}
+    variants = [variant for variant, found in cells.items() if found]
+    values = [
+        [_percent(results.cell(variant, run)) for run in results.orders] for variant in variants
+    ]
+    size = (2.9 + 1.12 * len(results.orders), 1.3 + 0.55 * len(variants))
+    figure, axes = _figure(size, "Accuracy (%), mean ± spread over the seeds")
+    image = axes.imshow(values, cmap="cividis", aspect="auto")
+    for i, variant in enumerate(variants):
+        worst = _worst(cells[variant])
+        for cell in cells[variant]:
+            j = results.orders.index(cell.run)
+            light = image.norm(values[i][j]) > 0.55
+            axes.text(
+                j, i, _with_spread(cell), ha="center", va="center", fontsize=9,
+                color="black" if light else "white",
+            )  # fmt: skip
+            if cell is worst and len(cells[variant]) > 1:
+                for color, linewidth in (("white", 4.0), ("black", 1.6)):
+                    axes.add_patch(
+                        Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False,
+                                  edgecolor=color, linewidth=linewidth)
+                    )  # fmt: skip
+    axes.set_xticks(range(len(results.orders)), [_two_lines(run) for run in results.orders])
+    axes.set_yticks(range(len(variants)), [results.label(variant) for variant in variants])
+    axes.set_xlabel("Run")
+    axes.set_ylabel("Trained")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def trade_off(results: Results) -> Figure | None:
+    """Accuracy against spikes and synaptic operations, a line a method, over its penalties."""
+    lines: dict[Variant, list[Cell]] = {}
+    for variant in results.variants:
+        cell = results.as_trained(variant)
+        if cell is not None:
+            lines.setdefault(variant.kind, []).append(cell)
+    if sum(map(len, lines.values())) < 2:
+        return None
+    figure, panels = _panels(2, "Accuracy against what it takes")
+    looks = _looks(results, [cells[0].variant for cells in lines.values()])
+    for axes, measure, text in (
+        (panels[0], "spikes_per_sample", "Spikes per sample"),
+        (panels[1], "synops_per_sample", "Synaptic operations per sample"),
+    ):
+        for cells in lines.values():
+            look = looks[cells[0].variant]
+            cells = sorted(cells, key=lambda cell: cell.variant.penalty or 0.0)
+            label = results.kind_label(cells[0].variant)
+            _errorbar(axes, cells, [cell.mean(measure) for cell in cells], look, label,
+                      [cell.spread(measure) for cell in cells])  # fmt: skip
+            if len(cells) > 1:
+                for cell in cells:
+                    axes.annotate(
+                        f"{cell.variant.penalty or 0:g}",
+                        (cell.mean(measure) or 0.0, _percent(cell)),
+                        xytext=(5, 5), textcoords="offset points", fontsize=7, color=look.color,
+                    )  # fmt: skip
+            hollow = results.asynchronous(cells[0].variant)
+            if hollow is not None and hollow.run != cells[0].run:
+                found = [results.cell(cell.variant, hollow.run) for cell in cells]
+                found = [cell for cell in found if cell is not None]
+                _errorbar(axes, found, [cell.mean(measure) for cell in found], look, None,
+                          [cell.spread(measure) for cell in found], hollow=True)  # fmt: skip
+        axes.set_xlabel(text)
+        axes.set_xscale("log")
+        _plain_ticks(axes)
+    panels[0].set_ylabel("Accuracy (%)")
+    _legend(figure, panels[0])
+    return figure
+
+
+def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None:
+    """Accuracy against forward steps, with the mean point of decision."""
+    curves: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for point in points:
+        curves.setdefault((point.network, point.run), []).append(
+            (point.forward_step, point.accuracy)
+        )
+    shown: dict[str, list[tuple[Variant, list[list[tuple[int, float]]]]]] = {}
+    for run in results.orders:
+        for variant in results.main_variants():
+            cell = results.cell(variant, run)
+            found = [curves[key] for row in (cell.rows if cell else ())
+                     if (key := (row.network, run)) in curves]  # fmt: skip
+            if found:
+                shown.setdefault(run, []).append((variant, found))
+    runs = [run for run in (*results.orders[:1], results.reference) if run in shown]
+    runs = list(dict.fromkeys(runs)) or list(shown)[:2]
+    if not runs:
+        return None
+    figure, panels = _panels(len(runs), "Accuracy against forward steps; markers: decision")
+    looks = _looks(results, results.main_variants())
+    for axes, run in zip(panels, runs, strict=True):
+        for variant, found in shown[run]:
+            steps, accuracy = _mean_curve(found)
+            look = looks[variant]
+            label = results.label(variant)
+            axes.step(steps, accuracy, where="post", color=look.color, linestyle=look.linestyle,
+                      linewidth=1.6, marker=look.marker, markevery=[], label=label)  # fmt: skip
+            cell = results.cell(variant, run)
+            decided = cell.mean("decision_step") if cell else None
+            if decided is not None:
+                height = accuracy[min(int(decided), len(accuracy) - 1)]
+                axes.plot([decided], [height], look.marker, color=look.color, markersize=8,
+                          markeredgecolor="white", zorder=5)  # fmt: skip
+        axes.set_title(f"run {order_text(run)}", fontsize=10)
+        axes.set_xlabel("Forward steps since the start of the sample")
+        axes.set_xlim(left=0)
+        axes.set_ylim(0, 100)
+    panels[0].set_ylabel("Accuracy (%)")
+    _legend(figure, panels[0])
+    return figure
+
+
+def early_decision(results: Results) -> Figure | None:
+    """Accuracy and forward steps against K, and without early decision."""
+    stops = sorted({cell.stop_after for cell in results.cells if cell.stop_after is not None})
+    shown = []
+    for variant in results.main_variants():
+        whole = results.asynchronous(variant)
+        found = results.stopped(variant, whole.run) if whole else []
+        if whole is not None and found:
+            shown.append((variant, [*found, whole]))
+    if not shown:
+        return None
+    figure, panels = _panels(2, "Stopping K forward steps after the first output spike", False)
+    looks = _looks(results, results.main_variants())
+    for i, (variant, cells) in enumerate(shown):
+        shift = 0.08 * (i - (len(shown) - 1) / 2)
+        places = [
+            (len(stops) if cell.stop_after is None else stops.index(cell.stop_after)) + shift
+            for cell in cells
+        ]
+        _errorbar(panels[0], cells, places, looks[variant], results.label(variant))
+        _errorbar(panels[1], cells, places, looks[variant], None,
+                  measure="forward_steps_per_sample", factor=1.0)  # fmt: skip
+    for axes in panels:
+        axes.set_xticks(range(len(stops) + 1), [*map(str, stops), "never"])
+        axes.set_xlabel("K, forward steps")
+    panels[0].set_ylabel("Accuracy (%)")
+    panels[1].set_ylabel("Forward steps per sample")
+    panels[1].set_ylim(bottom=0)
+    _legend(figure, panels[0])
+    return figure
+
+
+def group_size(results: Results) -> Figure | None:
+    """Accuracy against F, a panel a scheduler."""
+    by_scheduler: dict[str, list[str]] = {}
+    for run in results.orders:
+        if not is_layer_by_layer(run):
+            by_scheduler.setdefault(run.partition(":")[0], []).append(run)
+    by_scheduler = {name: runs for name, runs in by_scheduler.items() if len(runs) > 1}
+    if not by_scheduler:
+        return None
+    figure, panels = _panels(len(by_scheduler), "Accuracy against F, spikes per forward step")
+    variants = results.main_variants()
+    looks = _looks(results, variants)
+    for axes, (name, runs) in zip(panels, by_scheduler.items(), strict=True):
+        for variant in variants:
+            found = [results.cell(variant, run) for run in runs]
+            cells = [cell for cell in found if cell is not None]
+            if cells:
+                sizes = [float(cell.rows[0].run_group_size) for cell in cells]
+                _errorbar(axes, cells, sizes, looks[variant], results.label(variant))
+        sizes = sorted({cell.rows[0].run_group_size for cell in results.cells if cell.run in runs})
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, map(str, sizes))
+        axes.minorticks_off()
+        axes.set_title(f"run {name}", fontsize=10)
+        axes.set_xlabel("F")
+    panels[0].set_ylabel("Accuracy (%)")
+    _legend(figure, panels[0])
+    return figure
+
+
+def worst_order(results: Results) -> Figure | None:
+    """All orders of each network on one line, the worst named."""
+    from matplotlib.lines import Line2D
+
+    cells = {variant: results.complete(variant) for variant in results.variants}
+    cells = {variant: found for variant, found in cells.items() if len(found) > 1}
+    if not cells:
+        return None
+    size = (8.6, 1.5 + 0.42 * len(cells))
+    figure, axes = _figure(size, "Accuracy in each order; the worst is named")
+    names = list(dict.fromkeys(order_text(run).partition(",")[0] for run in results.orders))
+    looks = {name: (_ORDER_MARKERS[i % 7], _LOOKS[i % 7].color) for i, name in enumerate(names)}
+    for i, found in enumerate(cells.values()):
+        worst = _worst(found)
+        ends = [_percent(cell) for cell in found]
+        axes.plot([min(ends), max(ends)], [i, i], color=_GREY, linewidth=1.5, zorder=1)
+        for cell in found:
+            marker, color = looks[order_text(cell.run).partition(",")[0]]
+            single = cell.rows[0].run_group_size == 1 and not is_layer_by_layer(cell.run)
+            axes.plot([_percent(cell)], [i], marker, markersize=7, zorder=3,
+                      color=color, markerfacecolor="white" if single else color)  # fmt: skip
+        axes.annotate(
+            f"{order_text(worst.run)}: {_with_spread(worst)}", (_percent(worst), i),
+            xytext=(-9, 0), textcoords="offset points", ha="right", va="center", fontsize=8,
+        )  # fmt: skip
+    axes.set_yticks(range(len(cells)), [results.label(variant) for variant in cells])
+    axes.set_ylim(len(cells) - 0.5, -0.5)
+    left, right = axes.get_xlim()
+    axes.set_xlim(left - 0.35 * (right - left), right)  # room for the names
+    axes.set_xlabel("Accuracy (%)")
+    axes.grid(axis="x", color=_GRID)
+    handles = [
+        Line2D([], [], marker=marker, color=color, linestyle="none", label=name)
+        for name, (marker, color) in looks.items()
+    ]
+    if any(cell.rows[0].run_group_size == 1 for found in cells.values() for cell in found):
+        handles.append(Line2D([], [], marker="o", color=_GREY, markerfacecolor="white",
+                              linestyle="none", label="hollow: F = 1"))  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    return figure
+
+
+def _figure(size: tuple[float, float], title: str) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    _bare(axes)
+    axes.set_title(title, loc="left")
+    return figure, axes
+
+
+def _panels(count: int, title: str, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2 * count if count > 1 else 6.4, 4.4), layout="constrained")
+    panels = list(figure.subplots(1, count, sharey=sharey, squeeze=False)[0])
+    for axes in panels:
+        _bare(axes)
+        axes.grid(color=_GRID)
+    figure.suptitle(title)
+    return figure, panels
+
+
+def _bare(axes: Axes) -> None:
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _errorbar(
+    axes: Axes,
+    cells: Sequence[Cell],
+    x: Sequence[Any],
+    look: _Look,
+    label: str | None,
+    spread: Sequence[float | None] | None = None,
+    hollow: bool = False,
+    measure: str = "accuracy",
+    factor: float = 100.0,
+) -> None:
+    height: Any = [factor * (cell.mean(measure) or 0.0) for cell in cells]
+    axes.errorbar(
+        x, height,
+        yerr=[factor * (cell.spread(measure) or 0.0) for cell in cells],
+        xerr=[each or 0.0 for each in spread] if spread else None,
+        color=look.color, marker=look.marker, label=label, capsize=2, elinewidth=0.8,
+        linewidth=1.4, markersize=6, markerfacecolor="white" if hollow else look.color,
+        linestyle="none" if hollow else look.linestyle,
+    )  # fmt: skip
+
+
+def _looks(results: Results, variants: Sequence[Variant]) -> Mapping[Variant, _Look]:
+    """The same for a way of training in all figures, whichever of its penalties they show."""
+    kinds = [variant.kind for variant in results.main_variants()]
+    looks = {}
+    for variant in variants:
+        turn, place = divmod(kinds.index(variant.kind), len(_LOOKS))
+        other = _LOOKS[(place + turn) % len(_LOOKS)]
+        looks[variant] = _Look(_LOOKS[place].color, other.marker, other.linestyle)
+    return looks
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+
+
+def _plain_ticks(axes: Axes) -> None:
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.minorticks_off()
+
+
+def _mean_curve(found: Sequence[Sequence[tuple[int, float]]]) -> tuple[list[int], list[float]]:
+    """Accuracy (%) at 0, 1, … forward steps; a network that is done stays where it ended."""
+    steps = range(max(step for curve in found for step, _ in curve) + 1)
+    sums = [0.0] * len(steps)
+    for curve in map(sorted, found):
+        ends = [step for step, _ in curve[1:]] + [len(steps)]
+        for (start, accuracy), end in zip(curve, ends, strict=True):
+            for step in range(start, end):
+                sums[step] += accuracy
+    return list(steps), [100 * total / len(found) for total in sums]
+
+
+def _worst(cells: Sequence[Cell]) -> Cell:
+    return min(cells, key=lambda cell: cell.accuracy)
+
+
+def _percent(cell: Cell | None) -> float:
+    return float("nan") if cell is None else 100 * float(cell.accuracy)
+
+
+def _with_spread(cell: Cell) -> str:
+    spread = cell.spread("accuracy")
+    return f"{_percent(cell):.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
+
+
+def _two_lines(run: str) -> str:
+    text = order_text(run)
+    return text.replace(", ", "\n") if ", " in text else text.replace(" by ", "\nby ")

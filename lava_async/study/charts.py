@@ -32,6 +32,7 @@ _LOOKS = (
     _Look("#56B4E9", "X", "--"),
 )
 _ORDER_MARKERS = ("s", "o", "^", "D", "v", "P", "X")
+_CONTRAST = 5.0  # points of accuracy, at least, from the darkest shade to the lightest
 _GRID = "#E6E6E6"
 _GREY = "#8C8C8C"
 
@@ -48,13 +49,22 @@ def accuracy_by_order(results: Results) -> Figure | None:
         [_percent(results.cell(variant, run)) for run in results.orders] for variant in variants
     ]
     size = (2.9 + 1.12 * len(results.orders), 1.3 + 0.55 * len(variants))
-    figure, axes = _figure(size, "Accuracy (%), mean ± spread over the seeds")
-    image = axes.imshow(values, cmap="cividis", aspect="auto")
+    figure, axes = _figure(size, "Accuracy (%); framed: the worst order of each network")
+    shares = [_percent(cell) for found in cells.values() for cell in found]
+    # Light where all is well, so that losses stand out; small ones do not look like large ones.
+    lowest = min(*shares, max(shares) - _CONTRAST)
+    image = axes.imshow(
+        values, cmap="Blues_r", aspect="auto", vmin=lowest, vmax=max(shares) + 0.1 * _CONTRAST
+    )
+    for j, run in enumerate(results.orders):
+        for i, variant in enumerate(variants):
+            if results.cell(variant, run) is None:
+                axes.text(j, i, "not run", ha="center", va="center", fontsize=8, color=_GREY)
     for i, variant in enumerate(variants):
         worst = _worst(cells[variant])
         for cell in cells[variant]:
             j = results.orders.index(cell.run)
-            light = image.norm(values[i][j]) > 0.55
+            light = image.norm(values[i][j]) > 0.5
             axes.text(
                 j, i, _with_spread(cell), ha="center", va="center", fontsize=9,
                 color="black" if light else "white",
@@ -89,6 +99,7 @@ def trade_off(results: Results) -> Figure | None:
         (panels[0], "spikes_per_sample", "Spikes per sample"),
         (panels[1], "synops_per_sample", "Synaptic operations per sample"),
     ):
+        labelled = 0
         for cells in lines.values():
             look = looks[cells[0].variant]
             cells = sorted(cells, key=lambda cell: cell.variant.penalty or 0.0)
@@ -96,11 +107,14 @@ def trade_off(results: Results) -> Figure | None:
             _errorbar(axes, cells, [cell.mean(measure) for cell in cells], look, label,
                       [cell.spread(measure) for cell in cells])  # fmt: skip
             if len(cells) > 1:
+                labelled += 1
+                right = labelled % 2 == 1  # of their points, so that lines side by side differ
                 for cell in cells:
                     axes.annotate(
                         f"{cell.variant.penalty or 0:g}",
                         (cell.mean(measure) or 0.0, _percent(cell)),
-                        xytext=(5, 5), textcoords="offset points", fontsize=7, color=look.color,
+                        xytext=(5, -10) if right else (-5, 5), textcoords="offset points",
+                        ha="left" if right else "right", fontsize=8, color=look.color,
                     )  # fmt: skip
             hollow = results.asynchronous(cells[0].variant)
             if hollow is not None and hollow.run != cells[0].run:
@@ -138,6 +152,7 @@ def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None
     figure, panels = _panels(len(runs), "Accuracy against forward steps; markers: decision")
     looks = _looks(results, results.main_variants())
     for axes, run in zip(panels, runs, strict=True):
+        end = 1.0
         for variant, found in shown[run]:
             steps, accuracy = _mean_curve(found)
             look = looks[variant]
@@ -146,13 +161,14 @@ def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None
                       linewidth=1.6, marker=look.marker, markevery=[], label=label)  # fmt: skip
             cell = results.cell(variant, run)
             decided = cell.mean("decision_step") if cell else None
+            end = max(end, _settled(accuracy), decided or 0.0)
             if decided is not None:
                 height = accuracy[min(int(decided), len(accuracy) - 1)]
                 axes.plot([decided], [height], look.marker, color=look.color, markersize=8,
                           markeredgecolor="white", zorder=5)  # fmt: skip
         axes.set_title(f"run {order_text(run)}", fontsize=10)
         axes.set_xlabel("Forward steps since the start of the sample")
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, 1.1 * end)
         axes.set_ylim(0, 100)
     panels[0].set_ylabel("Accuracy (%)")
     _legend(figure, panels[0])
@@ -160,7 +176,7 @@ def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None
 
 
 def early_decision(results: Results) -> Figure | None:
-    """Accuracy and forward steps against K, and without early decision."""
+    """Accuracy and spikes against K, and without early decision."""
     stops = sorted({cell.stop_after for cell in results.cells if cell.stop_after is not None})
     shown = []
     for variant in results.main_variants():
@@ -180,12 +196,12 @@ def early_decision(results: Results) -> Figure | None:
         ]
         _errorbar(panels[0], cells, places, looks[variant], results.label(variant))
         _errorbar(panels[1], cells, places, looks[variant], None,
-                  measure="forward_steps_per_sample", factor=1.0)  # fmt: skip
+                  measure="spikes_per_sample", factor=1.0)  # fmt: skip
     for axes in panels:
         axes.set_xticks(range(len(stops) + 1), [*map(str, stops), "never"])
         axes.set_xlabel("K, forward steps")
     panels[0].set_ylabel("Accuracy (%)")
-    panels[1].set_ylabel("Forward steps per sample")
+    panels[1].set_ylabel("Spikes per sample")
     panels[1].set_ylim(bottom=0)
     _legend(figure, panels[0])
     return figure
@@ -229,7 +245,7 @@ def worst_order(results: Results) -> Figure | None:
     cells = {variant: found for variant, found in cells.items() if len(found) > 1}
     if not cells:
         return None
-    size = (8.6, 1.5 + 0.42 * len(cells))
+    size = (8.6, 1.5 + 0.55 * len(cells))
     figure, axes = _figure(size, "Accuracy in each order; the worst is named")
     names = list(dict.fromkeys(order_text(run).partition(",")[0] for run in results.orders))
     looks = {name: (_ORDER_MARKERS[i % 7], _LOOKS[i % 7].color) for i, name in enumerate(names)}
@@ -238,9 +254,11 @@ def worst_order(results: Results) -> Figure | None:
         ends = [_percent(cell) for cell in found]
         axes.plot([min(ends), max(ends)], [i, i], color=_GREY, linewidth=1.5, zorder=1)
         for cell in found:
-            marker, color = looks[order_text(cell.run).partition(",")[0]]
+            name = order_text(cell.run).partition(",")[0]
+            marker, color = looks[name]
+            place = i + 0.16 * (names.index(name) - (len(names) - 1) / 2)  # else they hide others
             single = cell.rows[0].run_group_size == 1 and not is_layer_by_layer(cell.run)
-            axes.plot([_percent(cell)], [i], marker, markersize=7, zorder=3,
+            axes.plot([_percent(cell)], [place], marker, markersize=6, zorder=3,
                       color=color, markerfacecolor="white" if single else color)  # fmt: skip
         axes.annotate(
             f"{order_text(worst.run)}: {_with_spread(worst)}", (_percent(worst), i),
@@ -249,7 +267,7 @@ def worst_order(results: Results) -> Figure | None:
     axes.set_yticks(range(len(cells)), [results.label(variant) for variant in cells])
     axes.set_ylim(len(cells) - 0.5, -0.5)
     left, right = axes.get_xlim()
-    axes.set_xlim(left - 0.35 * (right - left), right)  # room for the names
+    axes.set_xlim(left - 0.45 * (right - left), right)  # room for the names
     axes.set_xlabel("Accuracy (%)")
     axes.grid(axis="x", color=_GRID)
     handles = [
@@ -308,7 +326,7 @@ def _errorbar(
         xerr=[each or 0.0 for each in spread] if spread else None,
         color=look.color, marker=look.marker, label=label, capsize=2, elinewidth=0.8,
         linewidth=1.4, markersize=6, markerfacecolor="white" if hollow else look.color,
-        linestyle="none" if hollow else look.linestyle,
+        linestyle="none" if hollow else look.linestyle, zorder=2 if hollow else 3,
     )  # fmt: skip
 
 
@@ -325,13 +343,17 @@ def _looks(results: Results, variants: Sequence[Variant]) -> Mapping[Variant, _L
 
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    inches = 0.7 + 0.08 * max(map(len, labels))  # of a column, in this font
+    columns = max(1, min(3, int(figure.get_figwidth() / inches)))
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+    )
 
 
 def _plain_ticks(axes: Axes) -> None:
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.minorticks_off()
 
@@ -346,6 +368,12 @@ def _mean_curve(found: Sequence[Sequence[tuple[int, float]]]) -> tuple[list[int]
             for step in range(start, end):
                 sums[step] += accuracy
     return list(steps), [100 * total / len(found) for total in sums]
+
+
+def _settled(accuracy: Sequence[float]) -> int:
+    """The forward step after which the accuracy (%) stays within 0.1 of where it ends."""
+    away = [step for step, value in enumerate(accuracy) if abs(value - accuracy[-1]) > 0.1]
+    return away[-1] + 1 if away else 0
 
 
 def _worst(cells: Sequence[Cell]) -> Cell:

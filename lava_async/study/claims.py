@@ -141,20 +141,29 @@ def _loses(results: Results) -> Claim:
 def _largest(losses: Sequence[tuple[Fraction, str, str]]) -> str:
     gain, label, run = min(losses, default=(Fraction(0), "", ""), key=lambda loss: loss[0])
     if gain >= 0:
-        return ""
+        return "No network loses." if losses else ""
     return f"The largest loss is {100 * float(-gain):.1f} points: {label}, run {order_text(run)}."
+
+
+def _from_to(values: Sequence[float], digits: int) -> str:
+    low, high = (f"{end:.{digits}f}".replace("-", "−") for end in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
 
 
 def _fewer_spikes(
     results: Results, against: str, compared: list[tuple[Cell, Cell]], missing: str
 ) -> Claim:
     comparisons: list[Comparison] = []
+    savings: list[float] = []
+    points: list[float] = []
     for cell, baseline in compared:
         pairs = cell.pairs(baseline)
         if not pairs:
             continue
         ours, theirs = _means("spikes_per_sample", pairs)
-        saved = f"{100 * (1 - ours / theirs):.0f}".replace("-", "−") if theirs else "—"
+        savings += [100 * (1 - ours / theirs)] if theirs else []
+        saved = _from_to(savings[-1:], 0) if theirs else "—"
+        points.append(100 * float(_gain(pairs)))
         gains = [share(row) - share(other) for row, other in pairs]
         numbers = (f"{ours:.0f}", f"{theirs:.0f}", saved, *_accuracies(pairs), _points(gains))
         where = (results.label(cell.variant), _runs(cell, baseline))
@@ -168,6 +177,9 @@ def _fewer_spikes(
          "difference (points)"),
         comparisons,
         missing,
+        f"{_from_to(savings, 0)}% fewer spikes; accuracy differs by {_from_to(points, 1)} points."
+        if savings
+        else "",
     )  # fmt: skip
 
 
@@ -175,6 +187,7 @@ def _sooner(
     results: Results, against: str, compared: list[tuple[Cell, Cell]], missing: str
 ) -> Claim:
     comparisons: list[Comparison] = []
+    factors: list[float] = []
     for cell, baseline in compared:
         pairs = [
             (row, other)
@@ -184,7 +197,8 @@ def _sooner(
         if not pairs or _group_size(cell) != _group_size(baseline):
             continue  # forward steps of another F are no measure of time
         ours, theirs = _means("decision_step", pairs)
-        times = f"{theirs / ours:.2f}" if ours else "—"
+        factors += [theirs / ours] if ours else []
+        times = _from_to(factors[-1:], 2) if ours else "—"
         numbers = (f"{ours:.1f}", f"{theirs:.1f}", times, *_accuracies(pairs))
         where = (results.label(cell.variant), _runs(cell, baseline))
         comparisons.append(_compared(where, numbers, pairs, _is_sooner))
@@ -196,11 +210,13 @@ def _sooner(
          "against (%)"),
         comparisons,
         missing,
+        f"{_from_to(factors, 2)} times as soon." if factors else "",
     )  # fmt: skip
 
 
 def _any_order(results: Results) -> Claim:
     comparisons: list[Comparison] = []
+    widths: list[float] = []
     for variant in results.variants:
         cells = results.complete(variant)
         if variant.method != MIXTURE or len(cells) < 2:
@@ -210,9 +226,10 @@ def _any_order(results: Results) -> Claim:
         best = max(cells, key=lambda cell: cell.accuracy)
         if not ranges:
             continue
+        widths.append(100 * float(statistics.mean(ranges)))
         numbers = (
-            f"{_percent(best)}, {order_text(best.run)}",
-            f"{_percent(worst)}, {order_text(worst.run)}",
+            f"{_accuracy(best.rows)}, {order_text(best.run)}",
+            f"{_accuracy(worst.rows)}, {order_text(worst.run)}",
             _points(ranges),
         )
         comparisons.append(
@@ -231,6 +248,7 @@ def _any_order(results: Results) -> Claim:
         ("trained", "run", "best order (%)", "worst order (%)", "best − worst (points)"),
         comparisons,
         "a network trained over a mixture, run in two orders or more",
+        f"Best and worst are {_from_to(widths, 1)} points apart." if widths else "",
     )
 
 
@@ -312,9 +330,15 @@ def _means(measure: str, pairs: Pairs) -> tuple[float, float]:
 
 
 def _accuracies(pairs: Pairs) -> tuple[str, str]:
-    ours = statistics.mean(share(row) for row, _ in pairs)
-    theirs = statistics.mean(share(other) for _, other in pairs)
-    return f"{100 * float(ours):.1f}", f"{100 * float(theirs):.1f}"
+    return _accuracy([row for row, _ in pairs]), _accuracy([other for _, other in pairs])
+
+
+def _accuracy(rows: Sequence[Row]) -> str:
+    """Mean, and the ends of the 95% interval of one network, averaged."""
+    mean = float(statistics.mean(share(row) for row in rows))
+    low = statistics.mean(row.accuracy_low for row in rows)
+    high = statistics.mean(row.accuracy_high for row in rows)
+    return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _points(differences: Sequence[Fraction]) -> str:
@@ -322,10 +346,6 @@ def _points(differences: Sequence[Fraction]) -> str:
     if len(differences) < 2:
         return mean
     return f"{mean} ± {100 * statistics.stdev(map(float, differences)):.2f}"
-
-
-def _percent(cell: Cell) -> str:
-    return f"{100 * float(cell.accuracy):.1f}"
 
 
 def _runs(cell: Cell, baseline: Cell) -> str:

@@ -26,7 +26,7 @@ pre { background: #f2f2f2; padding: .6rem .8rem; overflow-x: auto; }
 @media print { body { margin: 0; max-width: none; } figure, tr { break-inside: avoid; } }
 """
 # What Markdown or HTML inside it would read as more than a character.
-_MARKDOWN = re.compile(r"[\\`*_\[\]<>|&#~]|^[-+]|(?<=^\d)[.)]")
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>|&#~]|^[-+]|(?<=^\d)[.)](?=\s)")
 
 
 @dataclass(frozen=True)

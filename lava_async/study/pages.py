@@ -60,8 +60,8 @@ class _Chart(NamedTuple):
 _CHARTS = (
     _Chart(
         "accuracy-by-order", "Accuracy by how it was trained and how it is run",
-        "A row a way to train, a column a way to run. A network whose order does not matter has "
-        "a row of one shade. The frame is the worst order of each row.",
+        "A row a way to train, a column a way to run; mean ± spread over the seeds. A network "
+        "whose order does not matter has a row of one shade; dark is what an order costs.",
         "Accuracy by trained and run: the table has less than two ways to run.",
         lambda results, points: charts.accuracy_by_order(results),
     ),
@@ -90,7 +90,7 @@ _CHARTS = (
         charts.accuracy_in_time,
     ),
     _Chart(
-        "early-decision", "Accuracy and forward steps against K",
+        "early-decision", "Accuracy and spikes against K",
         "A time step ends K forward steps after its first output spike. Where a line on the left "
         "is flat, what is saved on the right costs nothing. Each network is run in the "
         "asynchronous order of its training, others in the one that most were trained for.",
@@ -176,26 +176,21 @@ def _section(
     found = claims.evaluate(results)
     yield Heading("The claims in short")
     yield Table(
-        ("claim", "here"), [(claim.statement, claim.verdict) for claim in found], text_columns=2
+        ("claim", "here", "by how much"),
+        [(claim.statement, claim.verdict, claim.note) for claim in found],
+        text_columns=3,
     )
     yield Heading("The setting")
     yield from map(Paragraph, _setting(rows))
 
-    yield Heading("What was measured")
-    yield from map(Paragraph, _reading(rows))
-    whole = [cell for cell in results.cells if cell.stop_after is None]
-    yield Table(_COLUMNS, [_line(results, cell) for cell in whole], text_columns=2)
-    stopped = [cell for cell in results.cells if cell.stop_after is not None]
-    if stopped:
-        yield Paragraph("With early decision, K forward steps after the first output spike:")
-        lines = [_line(results, cell) for cell in stopped]
-        lines = [
-            (*line[:2], str(cell.stop_after), *line[2:])
-            for line, cell in zip(lines, stopped, strict=True)
-        ]
-        yield Table((*_COLUMNS[:2], "K", *_COLUMNS[2:]), lines, text_columns=2)
-
     yield Heading("Figures")
+    widest = max(max(row.accuracy_high - row.accuracy, row.accuracy - row.accuracy_low)
+                 for row in rows)  # fmt: skip
+    yield Paragraph(
+        f"Every accuracy is of {_range([row.samples for row in rows])} samples, whose 95% interval "
+        f"reaches up to {100 * widest:.1f} points to a side (all of them in the tables below). "
+        "Spreads are the sample standard deviation over the seeds."
+    )
     for chart in _CHARTS:
         figure = chart.draw(results, points)
         if figure is None:
@@ -208,7 +203,7 @@ def _section(
     yield Paragraph(
         "The means over the seeds decide each comparison, exactly. The last column is the number "
         "of seeds of which alone it would hold: where they disagree, a difference may be chance, "
-        "as may one below the interval of the samples."
+        "as may one below the 95% interval of the samples, in brackets beside each accuracy."
     )
     for claim in found:
         yield Heading(claim.statement, 3)
@@ -222,6 +217,20 @@ def _section(
                 ],
                 text_columns=2,
             )
+
+    yield Heading("All numbers")
+    yield from map(Paragraph, _reading(rows))
+    whole = [cell for cell in results.cells if cell.stop_after is None]
+    yield Table(_COLUMNS, [_line(results, cell) for cell in whole], text_columns=2)
+    stopped = [cell for cell in results.cells if cell.stop_after is not None]
+    if stopped:
+        yield Paragraph("With early decision, K forward steps after the first output spike:")
+        lines = [_line(results, cell) for cell in stopped]
+        lines = [
+            (*line[:2], str(cell.stop_after), *line[2:])
+            for line, cell in zip(lines, stopped, strict=True)
+        ]
+        yield Table((*_COLUMNS[:2], "K", *_COLUMNS[2:]), lines, text_columns=2)
 
 
 def _verdict_text(claim: claims.Claim) -> str:

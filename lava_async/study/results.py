@@ -246,11 +246,15 @@ def _label(variant: Variant, variants: Sequence[Variant]) -> str:
         return f"{name} ({network[:8]})" if names.count(name) > 1 else name
     alike = [other for other in variants if other.method == variant.method]
     parts = [variant.method]
+    penalty = f"{variant.penalty:g}" if variant.penalty is not None else ""
+    has_own_penalty = bool(penalty) and len({other.penalty for other in alike}) > 1
+    if has_own_penalty and variant.method == WITH_PENALTY:
+        parts = [f"{variant.method} {penalty}"]
     has_own_order = not variant.is_layered and variant.method != MIXTURE
     if has_own_order or len({other.trained_with for other in alike}) > 1:
         parts.append(variant.trained_with.replace(":", " F = "))
-    if variant.penalty is not None and len({other.penalty for other in alike}) > 1:
-        parts.append(f"penalty {variant.penalty:g}")
+    if has_own_penalty and variant.method != WITH_PENALTY:
+        parts.append(f"penalty {penalty}")
     if variant.epochs is not None and len({other.epochs for other in alike}) > 1:
         parts.append(f"{variant.epochs} epochs")
     return ", ".join(parts)

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from lava_async.study.chart_parts import (
+    GREY,
+    GRID,
+    LOOKS,
+    figure_of,
+    legend_below,
+    looks_of,
+    panels_of,
+    percent,
+    plain_ticks,
+    plot_cells,
+    with_spread,
+)
 from lava_async.study.results import Cell, Results, Variant, is_layer_by_layer, order_text
 from lava_async.study.table import Point
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-class _Look(NamedTuple):
-    """Of a line: colours that all eyes tell apart, and what tells it apart without them."""
-
-    color: str
-    marker: str
-    linestyle: str
-
-
-# Colours by M. Okabe, K. Ito, *Color Universal Design*, 2008.
-_LOOKS = (
-    _Look("#000000", "o", "-"),
-    _Look("#0072B2", "s", "--"),
-    _Look("#D55E00", "^", "-"),
-    _Look("#009E73", "D", "-."),
-    _Look("#CC79A7", "v", "-"),
-    _Look("#E69F00", "P", ":"),
-    _Look("#56B4E9", "X", "--"),
-)
 _ORDER_MARKERS = ("s", "o", "^", "D", "v", "P", "X")
 _CONTRAST = 5.0  # points of accuracy, at least, from the darkest shade to the lightest
-_GRID = "#E6E6E6"
-_GREY = "#8C8C8C"
 
 
 def accuracy_by_order(results: Results) -> Figure | None:
@@ -46,11 +37,11 @@ def accuracy_by_order(results: Results) -> Figure | None:
     cells = {variant: results.complete(variant) for variant in results.variants}
     variants = [variant for variant, found in cells.items() if found]
     values = [
-        [_percent(results.cell(variant, run)) for run in results.orders] for variant in variants
+        [percent(results.cell(variant, run)) for run in results.orders] for variant in variants
     ]
     size = (2.9 + 1.12 * len(results.orders), 1.3 + 0.55 * len(variants))
-    figure, axes = _figure(size, "Accuracy (%); framed: the worst order of each network")
-    shares = [_percent(cell) for found in cells.values() for cell in found]
+    figure, axes = figure_of(size, "Accuracy (%); framed: the worst order of each network")
+    shares = [percent(cell) for found in cells.values() for cell in found]
     # Light where all is well, so that losses stand out; small ones do not look like large ones.
     lowest = min(*shares, max(shares) - _CONTRAST)
     image = axes.imshow(
@@ -59,14 +50,14 @@ def accuracy_by_order(results: Results) -> Figure | None:
     for j, run in enumerate(results.orders):
         for i, variant in enumerate(variants):
             if results.cell(variant, run) is None:
-                axes.text(j, i, "not run", ha="center", va="center", fontsize=8, color=_GREY)
+                axes.text(j, i, "not run", ha="center", va="center", fontsize=8, color=GREY)
     for i, variant in enumerate(variants):
         worst = _worst(cells[variant])
         for cell in cells[variant]:
             j = results.orders.index(cell.run)
             light = image.norm(values[i][j]) > 0.5
             axes.text(
-                j, i, _with_spread(cell), ha="center", va="center", fontsize=9,
+                j, i, with_spread(cell), ha="center", va="center", fontsize=9,
                 color="black" if light else "white",
             )  # fmt: skip
             if cell is worst and len(cells[variant]) > 1:
@@ -93,8 +84,8 @@ def trade_off(results: Results) -> Figure | None:
             lines.setdefault(variant.kind, []).append(cell)
     if sum(map(len, lines.values())) < 2:
         return None
-    figure, panels = _panels(2, "Accuracy against what it takes")
-    looks = _looks(results, [cells[0].variant for cells in lines.values()])
+    figure, panels = panels_of(2, "Accuracy against what it takes")
+    looks = looks_of(results, [cells[0].variant for cells in lines.values()])
     for axes, measure, text in (
         (panels[0], "spikes_per_sample", "Spikes per sample"),
         (panels[1], "synops_per_sample", "Synaptic operations per sample"),
@@ -104,7 +95,7 @@ def trade_off(results: Results) -> Figure | None:
             look = looks[cells[0].variant]
             cells = sorted(cells, key=lambda cell: cell.variant.penalty or 0.0)
             label = results.kind_label(cells[0].variant)
-            _errorbar(axes, cells, [cell.mean(measure) for cell in cells], look, label,
+            plot_cells(axes, cells, [cell.mean(measure) for cell in cells], look, label,
                       [cell.spread(measure) for cell in cells])  # fmt: skip
             if len(cells) > 1:
                 labelled += 1
@@ -112,7 +103,7 @@ def trade_off(results: Results) -> Figure | None:
                 for cell in cells:
                     axes.annotate(
                         f"{cell.variant.penalty or 0:g}",
-                        (cell.mean(measure) or 0.0, _percent(cell)),
+                        (cell.mean(measure) or 0.0, percent(cell)),
                         xytext=(5, -10) if right else (-5, 5), textcoords="offset points",
                         ha="left" if right else "right", fontsize=8, color=look.color,
                     )  # fmt: skip
@@ -120,13 +111,14 @@ def trade_off(results: Results) -> Figure | None:
             if hollow is not None and hollow.run != cells[0].run:
                 found = [results.cell(cell.variant, hollow.run) for cell in cells]
                 found = [cell for cell in found if cell is not None]
-                _errorbar(axes, found, [cell.mean(measure) for cell in found], look, None,
+                plot_cells(axes, found, [cell.mean(measure) for cell in found], look, None,
                           [cell.spread(measure) for cell in found], hollow=True)  # fmt: skip
         axes.set_xlabel(text)
         axes.set_xscale("log")
-        _plain_ticks(axes)
+        axes.margins(x=0.12)  # room for the penalties
+        plain_ticks(axes)
     panels[0].set_ylabel("Accuracy (%)")
-    _legend(figure, panels[0])
+    legend_below(figure, panels[0])
     return figure
 
 
@@ -149,8 +141,8 @@ def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None
     runs = list(dict.fromkeys(runs)) or list(shown)[:2]
     if not runs:
         return None
-    figure, panels = _panels(len(runs), "Accuracy against forward steps; markers: decision")
-    looks = _looks(results, results.main_variants())
+    figure, panels = panels_of(len(runs), "Accuracy against forward steps; markers: decision")
+    looks = looks_of(results, results.main_variants())
     for axes, run in zip(panels, runs, strict=True):
         end = 1.0
         for variant, found in shown[run]:
@@ -171,7 +163,7 @@ def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None
         axes.set_xlim(0, 1.1 * end)
         axes.set_ylim(0, 100)
     panels[0].set_ylabel("Accuracy (%)")
-    _legend(figure, panels[0])
+    legend_below(figure, panels[0])
     return figure
 
 
@@ -186,16 +178,16 @@ def early_decision(results: Results) -> Figure | None:
             shown.append((variant, [*found, whole]))
     if not shown:
         return None
-    figure, panels = _panels(2, "Stopping K forward steps after the first output spike", False)
-    looks = _looks(results, results.main_variants())
+    figure, panels = panels_of(2, "Stopping K forward steps after the first output spike", False)
+    looks = looks_of(results, results.main_variants())
     for i, (variant, cells) in enumerate(shown):
         shift = 0.08 * (i - (len(shown) - 1) / 2)
         places = [
             (len(stops) if cell.stop_after is None else stops.index(cell.stop_after)) + shift
             for cell in cells
         ]
-        _errorbar(panels[0], cells, places, looks[variant], results.label(variant))
-        _errorbar(panels[1], cells, places, looks[variant], None,
+        plot_cells(panels[0], cells, places, looks[variant], results.label(variant))
+        plot_cells(panels[1], cells, places, looks[variant], None,
                   measure="spikes_per_sample", factor=1.0)  # fmt: skip
     for axes in panels:
         axes.set_xticks(range(len(stops) + 1), [*map(str, stops), "never"])
@@ -203,7 +195,7 @@ def early_decision(results: Results) -> Figure | None:
     panels[0].set_ylabel("Accuracy (%)")
     panels[1].set_ylabel("Spikes per sample")
     panels[1].set_ylim(bottom=0)
-    _legend(figure, panels[0])
+    legend_below(figure, panels[0])
     return figure
 
 
@@ -216,16 +208,16 @@ def group_size(results: Results) -> Figure | None:
     by_scheduler = {name: runs for name, runs in by_scheduler.items() if len(runs) > 1}
     if not by_scheduler:
         return None
-    figure, panels = _panels(len(by_scheduler), "Accuracy against F, spikes per forward step")
+    figure, panels = panels_of(len(by_scheduler), "Accuracy against F, spikes per forward step")
     variants = results.main_variants()
-    looks = _looks(results, variants)
+    looks = looks_of(results, variants)
     for axes, (name, runs) in zip(panels, by_scheduler.items(), strict=True):
         for variant in variants:
             found = [results.cell(variant, run) for run in runs]
             cells = [cell for cell in found if cell is not None]
             if cells:
                 sizes = [float(cell.rows[0].run_group_size) for cell in cells]
-                _errorbar(axes, cells, sizes, looks[variant], results.label(variant))
+                plot_cells(axes, cells, sizes, looks[variant], results.label(variant))
         sizes = sorted({cell.rows[0].run_group_size for cell in results.cells if cell.run in runs})
         axes.set_xscale("log", base=2)
         axes.set_xticks(sizes, map(str, sizes))
@@ -233,7 +225,7 @@ def group_size(results: Results) -> Figure | None:
         axes.set_title(f"run {name}", fontsize=10)
         axes.set_xlabel("F")
     panels[0].set_ylabel("Accuracy (%)")
-    _legend(figure, panels[0])
+    legend_below(figure, panels[0])
     return figure
 
 
@@ -246,22 +238,22 @@ def worst_order(results: Results) -> Figure | None:
     if not cells:
         return None
     size = (8.6, 1.5 + 0.55 * len(cells))
-    figure, axes = _figure(size, "Accuracy in each order; the worst is named")
+    figure, axes = figure_of(size, "Accuracy in each order; the worst is named")
     names = list(dict.fromkeys(order_text(run).partition(",")[0] for run in results.orders))
-    looks = {name: (_ORDER_MARKERS[i % 7], _LOOKS[i % 7].color) for i, name in enumerate(names)}
+    looks = {name: (_ORDER_MARKERS[i % 7], LOOKS[i % 7].color) for i, name in enumerate(names)}
     for i, found in enumerate(cells.values()):
         worst = _worst(found)
-        ends = [_percent(cell) for cell in found]
-        axes.plot([min(ends), max(ends)], [i, i], color=_GREY, linewidth=1.5, zorder=1)
+        ends = [percent(cell) for cell in found]
+        axes.plot([min(ends), max(ends)], [i, i], color=GREY, linewidth=1.5, zorder=1)
         for cell in found:
             name = order_text(cell.run).partition(",")[0]
             marker, color = looks[name]
             place = i + 0.16 * (names.index(name) - (len(names) - 1) / 2)  # else they hide others
             single = cell.rows[0].run_group_size == 1 and not is_layer_by_layer(cell.run)
-            axes.plot([_percent(cell)], [place], marker, markersize=6, zorder=3,
+            axes.plot([percent(cell)], [place], marker, markersize=6, zorder=3,
                       color=color, markerfacecolor="white" if single else color)  # fmt: skip
         axes.annotate(
-            f"{order_text(worst.run)}: {_with_spread(worst)}", (_percent(worst), i),
+            f"{order_text(worst.run)}: {with_spread(worst)}", (percent(worst), i),
             xytext=(-9, 0), textcoords="offset points", ha="right", va="center", fontsize=8,
         )  # fmt: skip
     axes.set_yticks(range(len(cells)), [results.label(variant) for variant in cells])
@@ -269,93 +261,16 @@ def worst_order(results: Results) -> Figure | None:
     left, right = axes.get_xlim()
     axes.set_xlim(left - 0.45 * (right - left), right)  # room for the names
     axes.set_xlabel("Accuracy (%)")
-    axes.grid(axis="x", color=_GRID)
+    axes.grid(axis="x", color=GRID)
     handles = [
         Line2D([], [], marker=marker, color=color, linestyle="none", label=name)
         for name, (marker, color) in looks.items()
     ]
     if any(cell.rows[0].run_group_size == 1 for found in cells.values() for cell in found):
-        handles.append(Line2D([], [], marker="o", color=_GREY, markerfacecolor="white",
+        handles.append(Line2D([], [], marker="o", color=GREY, markerfacecolor="white",
                               linestyle="none", label="hollow: F = 1"))  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
-
-
-def _figure(size: tuple[float, float], title: str) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots()
-    _bare(axes)
-    axes.set_title(title, loc="left")
-    return figure, axes
-
-
-def _panels(count: int, title: str, sharey: bool = True) -> tuple[Figure, list[Axes]]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.2 * count if count > 1 else 6.4, 4.4), layout="constrained")
-    panels = list(figure.subplots(1, count, sharey=sharey, squeeze=False)[0])
-    for axes in panels:
-        _bare(axes)
-        axes.grid(color=_GRID)
-    figure.suptitle(title)
-    return figure, panels
-
-
-def _bare(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _errorbar(
-    axes: Axes,
-    cells: Sequence[Cell],
-    x: Sequence[Any],
-    look: _Look,
-    label: str | None,
-    spread: Sequence[float | None] | None = None,
-    hollow: bool = False,
-    measure: str = "accuracy",
-    factor: float = 100.0,
-) -> None:
-    height: Any = [factor * (cell.mean(measure) or 0.0) for cell in cells]
-    axes.errorbar(
-        x, height,
-        yerr=[factor * (cell.spread(measure) or 0.0) for cell in cells],
-        xerr=[each or 0.0 for each in spread] if spread else None,
-        color=look.color, marker=look.marker, label=label, capsize=2, elinewidth=0.8,
-        linewidth=1.4, markersize=6, markerfacecolor="white" if hollow else look.color,
-        linestyle="none" if hollow else look.linestyle, zorder=2 if hollow else 3,
-    )  # fmt: skip
-
-
-def _looks(results: Results, variants: Sequence[Variant]) -> Mapping[Variant, _Look]:
-    """The same for a way of training in all figures, whichever of its penalties they show."""
-    kinds = [variant.kind for variant in results.main_variants()]
-    looks = {}
-    for variant in variants:
-        turn, place = divmod(kinds.index(variant.kind), len(_LOOKS))
-        other = _LOOKS[(place + turn) % len(_LOOKS)]
-        looks[variant] = _Look(_LOOKS[place].color, other.marker, other.linestyle)
-    return looks
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    inches = 0.7 + 0.08 * max(map(len, labels))  # of a column, in this font
-    columns = max(1, min(3, int(figure.get_figwidth() / inches)))
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
-    )
-
-
-def _plain_ticks(axes: Axes) -> None:
-    from matplotlib.ticker import LogLocator, StrMethodFormatter
-
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.minorticks_off()
 
 
 def _mean_curve(found: Sequence[Sequence[tuple[int, float]]]) -> tuple[list[int], list[float]]:
@@ -378,15 +293,6 @@ def _settled(accuracy: Sequence[float]) -> int:
 
 def _worst(cells: Sequence[Cell]) -> Cell:
     return min(cells, key=lambda cell: cell.accuracy)
-
-
-def _percent(cell: Cell | None) -> float:
-    return float("nan") if cell is None else 100 * float(cell.accuracy)
-
-
-def _with_spread(cell: Cell) -> str:
-    spread = cell.spread("accuracy")
-    return f"{_percent(cell):.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
 
 
 def _two_lines(run: str) -> str:

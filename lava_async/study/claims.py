@@ -12,16 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lava_async.study.results import (
-    LAYERED,
-    MIXTURE,
-    UNLAYERED,
-    WITH_PENALTY,
-    Cell,
-    Results,
-    order_text,
-    share,
-)
+from lava_async.study.baselines import Baseline, baselines
+from lava_async.study.results import MIXTURE, Cell, Results, order_text, share
 from lava_async.study.table import Row
 
 HOLDS, FAILS, UNTESTED = "holds", "does not hold", "not tested here"
@@ -91,24 +83,14 @@ Pairs = Sequence[tuple[Row, Row]]
 
 
 def evaluate(results: Results) -> list[Claim]:
-    """The four claims; the second and third also against the control of the same penalty."""
-    against_layered, against_control = _against_layered(results), _against_control(results)
+    """The four claims, the second and third against each of the `baselines`."""
+    against = baselines(results)
     return [
         _loses(results),
-        _fewer_spikes(results, "layered training", against_layered, _NO_LAYERED),
-        _fewer_spikes(results, _CONTROL, against_control, _NO_CONTROL),
-        _sooner(results, "layered training", against_layered, _NO_LAYERED),
-        _sooner(results, _CONTROL, against_control, _NO_CONTROL),
+        *(_fewer_spikes(results, baseline) for baseline in against),
+        *(_sooner(results, baseline) for baseline in against),
         _any_order(results),
     ]
-
-
-_CONTROL = "layered training with the same penalty (the control)"
-_NO_LAYERED = "networks trained layered and unlayered, from the same seeds and epochs, run alike"
-_NO_CONTROL = (
-    "networks trained unlayered, and layered with the same penalty, from the same seeds and "
-    "epochs, run alike"
-)
 
 
 def _loses(results: Results) -> Claim:
@@ -145,50 +127,46 @@ def _largest(losses: Sequence[tuple[Fraction, str, str]]) -> str:
     return f"The largest loss is {100 * float(-gain):.1f} points: {label}, run {order_text(run)}."
 
 
-def _from_to(values: Sequence[float], digits: int) -> str:
-    low, high = (f"{end:.{digits}f}".replace("-", "−") for end in (min(values), max(values)))
+def _from_to(values: Sequence[float], digits: int, sign: str = "-") -> str:
+    ends = (f"{end:{sign}.{digits}f}" for end in (min(values), max(values)))
+    low, high = (end.replace("-", "−") for end in ends)
     return low if low == high else f"{low} to {high}"
 
 
-def _fewer_spikes(
-    results: Results, against: str, compared: list[tuple[Cell, Cell]], missing: str
-) -> Claim:
+def _fewer_spikes(results: Results, against: Baseline) -> Claim:
     comparisons: list[Comparison] = []
     savings: list[float] = []
     points: list[float] = []
-    for cell, baseline in compared:
+    for cell, baseline in against.pairs:
         pairs = cell.pairs(baseline)
-        if not pairs:
-            continue
         ours, theirs = _means("spikes_per_sample", pairs)
         savings += [100 * (1 - ours / theirs)] if theirs else []
         saved = _from_to(savings[-1:], 0) if theirs else "—"
         points.append(100 * float(_gain(pairs)))
         gains = [share(row) - share(other) for row, other in pairs]
         numbers = (f"{ours:.0f}", f"{theirs:.0f}", saved, *_accuracies(pairs), _points(gains))
-        where = (results.label(cell.variant), _runs(cell, baseline))
+        where = (results.label(cell.variant), order_text(cell.run))
         comparisons.append(_compared(where, numbers, pairs, _is_sparser_and_no_worse))
     return Claim(
-        f"Unlayered training gives at least 50% fewer spikes at no lower accuracy than {against}",
+        "Unlayered training gives at least 50% fewer spikes at no lower accuracy than "
+        f"{against.name}",
         "Each unlayered network is run in the asynchronous order of its training (of a mixture: "
         f"{_reference(results)}), against networks from the same seeds. Both must hold: half the "
         "spikes or fewer, and an accuracy that is not below.",
         ("trained", "run", "spikes", "against", "fewer (%)", "accuracy (%)", "against (%)",
          "difference (points)"),
         comparisons,
-        missing,
-        f"{_from_to(savings, 0)}% fewer spikes; accuracy differs by {_from_to(points, 1)} points."
+        against.missing,
+        f"Spikes saved: {_from_to(savings, 0)}%. Accuracy: {_from_to(points, 1, '+')} points."
         if savings
         else "",
     )  # fmt: skip
 
 
-def _sooner(
-    results: Results, against: str, compared: list[tuple[Cell, Cell]], missing: str
-) -> Claim:
+def _sooner(results: Results, against: Baseline) -> Claim:
     comparisons: list[Comparison] = []
     factors: list[float] = []
-    for cell, baseline in compared:
+    for cell, baseline in against.pairs:
         pairs = [
             (row, other)
             for row, other in cell.pairs(baseline)
@@ -200,17 +178,17 @@ def _sooner(
         factors += [theirs / ours] if ours else []
         times = _from_to(factors[-1:], 2) if ours else "—"
         numbers = (f"{ours:.1f}", f"{theirs:.1f}", times, *_accuracies(pairs))
-        where = (results.label(cell.variant), _runs(cell, baseline))
+        where = (results.label(cell.variant), order_text(cell.run))
         comparisons.append(_compared(where, numbers, pairs, _is_sooner))
     return Claim(
-        f"Unlayered training decides at least 2 times sooner than {against}",
+        f"Unlayered training decides at least 2 times sooner than {against.name}",
         "Forward steps until the decision that stands, mean over the samples that decide; the "
         "networks and their runs as above, with the same F.",
         ("trained", "run", "forward steps", "against", "times sooner", "accuracy (%)",
          "against (%)"),
         comparisons,
-        missing,
-        f"{_from_to(factors, 2)} times as soon." if factors else "",
+        against.missing,
+        f"Forward steps to decision are divided by {_from_to(factors, 2)}." if factors else "",
     )  # fmt: skip
 
 
@@ -259,39 +237,6 @@ def _ranges(cells: Sequence[Cell]) -> list[Fraction]:
         for row in cell.rows:
             by_network.setdefault(row.network, []).append(share(row))
     return [max(found) - min(found) for found in by_network.values() if len(found) == len(cells)]
-
-
-def _against_layered(results: Results) -> list[tuple[Cell, Cell]]:
-    """Unlayered networks against layered ones, run in the same order and run layer by layer."""
-    return [
-        (cell, baseline)
-        for cell in _unlayered(results)
-        for layered in results.variants
-        if layered.method == LAYERED and layered.epochs == cell.variant.epochs
-        for baseline in (
-            results.cell(layered, cell.run),
-            results.layer_by_layer(layered, _group_size(cell)) or results.layer_by_layer(layered),
-        )
-        if baseline is not None
-    ]
-
-
-def _against_control(results: Results) -> list[tuple[Cell, Cell]]:
-    """Unlayered networks with a penalty against layered ones with it, run in the same order."""
-    return [
-        (cell, baseline)
-        for cell in _unlayered(results)
-        for layered in results.variants
-        if layered.method == WITH_PENALTY
-        and (layered.epochs, layered.penalty) == (cell.variant.epochs, cell.variant.penalty)
-        and (baseline := results.cell(layered, cell.run)) is not None
-    ]
-
-
-def _unlayered(results: Results) -> list[Cell]:
-    variants = (variant for variant in results.variants if variant.method in UNLAYERED)
-    found = (results.asynchronous(variant) for variant in variants)
-    return [cell for cell in found if cell is not None]
 
 
 def _compared(
@@ -346,11 +291,6 @@ def _points(differences: Sequence[Fraction]) -> str:
     if len(differences) < 2:
         return mean
     return f"{mean} ± {100 * statistics.stdev(map(float, differences)):.2f}"
-
-
-def _runs(cell: Cell, baseline: Cell) -> str:
-    own = order_text(cell.run)
-    return own if baseline.run == cell.run else f"{own}; the other {order_text(baseline.run)}"
 
 
 def _group_size(cell: Cell) -> int:

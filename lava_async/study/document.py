@@ -10,20 +10,21 @@ from dataclasses import dataclass
 
 _STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-  max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 80rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2, h3 { line-height: 1.25; margin: 2rem 0 .5rem; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .7rem .2rem 0; text-align: left; vertical-align: bottom; }
-th { border-bottom: 2px solid #1a1a1a; }
+th, td { padding: .2rem .7rem .2rem 0; text-align: left; vertical-align: top; }
+th { vertical-align: bottom; border-bottom: 2px solid #1a1a1a; }
 td { border-bottom: 1px solid #ddd; }
+.label { white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 figure { margin: 1.5rem 0; }
-img { max-width: 100%; height: auto; }
+img { max-width: min(100%, 62rem); height: auto; }
 figcaption { font-size: .9375rem; color: #444; max-width: 46rem; }
 p, li { max-width: 46rem; }
 pre { background: #f2f2f2; padding: .6rem .8rem; overflow-x: auto; }
-@media print { body { margin: 0; max-width: none; } figure, tr { break-inside: avoid; } }
+@media print { body { margin: 0; max-width: none; } table { font-size: 8pt; } figure, tr { break-inside: avoid; } }
 """
 # What Markdown or HTML inside it would read as more than a character.
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>|&#~]|^[-+]|(?<=^\d)[.)](?=\s)")
@@ -140,7 +141,9 @@ def _html(block: Block, images: Mapping[str, bytes]) -> str:
 
 
 def _cell(tag: str, text: str, column: int, table: Table) -> str:
-    kind = ' class="number"' if column >= table.text_columns else ""
+    kind = ""
+    if table.text_columns < len(table.columns):  # words alone may break
+        kind = f' class="{"label" if column < table.text_columns else "number"}"'
     return f"<{tag}{kind}>{html.escape(text)}</{tag}>"
 
 

@@ -40,10 +40,10 @@ _COLUMNS = (
     "95% interval",
     "samples",
     "seeds",
-    "spikes a sample",
-    "synaptic operations",
+    "spikes",
+    "synaptic ops",
     "forward steps",
-    "steps to decision",
+    "to decision",
 )
 
 
@@ -177,7 +177,14 @@ def _section(
     yield Heading("The claims in short")
     yield Table(
         ("claim", "here", "by how much"),
-        [(claim.statement, claim.verdict, claim.note) for claim in found],
+        [
+            (
+                claim.statement,
+                claim.verdict,
+                claim.note if claim.comparisons else f"It needs {claim.missing}.",
+            )
+            for claim in found
+        ],
         text_columns=3,
     )
     yield Heading("The setting")
@@ -199,24 +206,27 @@ def _section(
             figures[prefix + chart.file] = figure
             yield Picture(f"{prefix}{chart.file}.png", chart.title, chart.caption)
 
-    yield Heading("The claims, one by one")
-    yield Paragraph(
-        "The means over the seeds decide each comparison, exactly. The last column is the number "
-        "of seeds of which alone it would hold: where they disagree, a difference may be chance, "
-        "as may one below the 95% interval of the samples, in brackets beside each accuracy."
-    )
-    for claim in found:
+    tested = [claim for claim in found if claim.comparisons]
+    if tested:
+        yield Heading("The claims, one by one")
+        yield Paragraph(
+            "The means over the seeds decide each comparison, exactly. The last column is the "
+            "number of seeds of which alone it would hold: where they disagree, a difference may "
+            "be chance, as may one below the 95% interval of the samples, in brackets beside each "
+            "accuracy."
+        )
+    for claim in tested:
         yield Heading(claim.statement, 3)
-        yield Paragraph(_verdict_text(claim), strong=f"{claim.verdict}.".capitalize())
-        if claim.comparisons:
-            yield Table(
-                (*claim.columns, "verdict", "seeds"),
-                [
-                    (*each.cells, each.verdict, f"{each.seeds_holding} of {each.seeds}")
-                    for each in claim.comparisons
-                ],
-                text_columns=2,
-            )
+        text = " ".join(part for part in (claim.measured, claim.note) if part)
+        yield Paragraph(text, strong=f"{claim.verdict}.".capitalize())
+        yield Table(
+            (*claim.columns, "verdict", "seeds"),
+            [
+                (*each.cells, each.verdict, f"{each.seeds_holding} of {each.seeds}")
+                for each in claim.comparisons
+            ],
+            text_columns=2,
+        )
 
     yield Heading("All numbers")
     yield from map(Paragraph, _reading(rows))
@@ -231,12 +241,6 @@ def _section(
             for line, cell in zip(lines, stopped, strict=True)
         ]
         yield Table((*_COLUMNS[:2], "K", *_COLUMNS[2:]), lines, text_columns=2)
-
-
-def _verdict_text(claim: claims.Claim) -> str:
-    if not claim.comparisons:
-        return f"It needs {claim.missing}."
-    return " ".join(text for text in (claim.measured, claim.note) if text)
 
 
 def _setting(rows: Sequence[Row]) -> Iterator[str]:
@@ -259,10 +263,10 @@ def _reading(rows: Sequence[Row]) -> Iterator[str]:
         "seeds: the seeds share the test samples, so that more seeds do not make it narrower."
     )
     yield (
-        "Cost is counted in spikes and synaptic operations (deliveries of a spike to a neuron), a "
-        "sample. Energy and time would follow only from a model of a chip; none is used here. "
-        "Forward steps to decision are until the prediction no longer changes, over the samples "
-        "that decide."
+        "Spikes, synaptic operations (deliveries of a spike to a neuron) and forward steps are a "
+        "sample's. They are the cost; energy and time would follow only from a model of a chip, "
+        "and none is used here. Forward steps to decision are until the prediction no longer "
+        "changes, over the samples that decide."
     )
     if any(row.method == GIVEN for row in rows):
         yield (

@@ -35,6 +35,7 @@ GREY = "#8C8C8C"
 
 
 def figure_of(size: tuple[float, float], title: str) -> tuple[Figure, Axes]:
+    """A figure of one panel; ``size`` is in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
@@ -45,9 +46,11 @@ def figure_of(size: tuple[float, float], title: str) -> tuple[Figure, Axes]:
 
 
 def panels_of(count: int, title: str, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure of panels side by side."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.2 * count if count > 1 else 6.4, 4.4), layout="constrained")
+    width = {1: 6.4, 2: 8.4}.get(count, 3.4 * count)
+    figure = Figure(figsize=(width, 4.4), layout="constrained")
     panels = list(figure.subplots(1, count, sharey=sharey, squeeze=False)[0])
     for axes in panels:
         _bare(axes)
@@ -72,6 +75,24 @@ def plot_cells(
     measure: str = "accuracy",
     factor: float = 100.0,
 ) -> None:
+    """A line of cells with their spreads over the seeds.
+
+    Parameters
+    ----------
+    axes : Axes
+    cells : sequence of Cell
+    x : sequence of float
+        Places of the cells.
+    look : Look
+    label : str, optional
+        For the legend.
+    spread : sequence of float or None, optional
+        Along x.
+    hollow : bool
+        White markers, no line, below those of other calls.
+    measure : str
+        What is drawn upwards, times ``factor``.
+    """
     height: Any = [factor * (cell.mean(measure) or 0.0) for cell in cells]
     axes.errorbar(
         x, height,
@@ -95,6 +116,7 @@ def looks_of(results: Results, variants: Sequence[Variant]) -> Mapping[Variant, 
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
+    """What ``axes`` shows, in as many columns as the figure has room for."""
     handles, labels = axes.get_legend_handles_labels()
     inches = 0.7 + 0.08 * max(map(len, labels))  # of a column, in this font
     columns = max(1, min(3, int(figure.get_figwidth() / inches)))
@@ -104,6 +126,7 @@ def legend_below(figure: Figure, axes: Axes) -> None:
 
 
 def plain_ticks(axes: Axes) -> None:
+    """Whole numbers, not powers of ten, along a logarithmic x."""
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
@@ -112,9 +135,11 @@ def plain_ticks(axes: Axes) -> None:
 
 
 def percent(cell: Cell | None) -> float:
+    """Its accuracy; NaN of none."""
     return float("nan") if cell is None else 100 * float(cell.accuracy)
 
 
 def with_spread(cell: Cell) -> str:
+    """Its accuracy (%), and how it spreads over the seeds."""
     spread = cell.spread("accuracy")
     return f"{percent(cell):.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from lava_async.study.chart_parts import (
     GREY,
     GRID,
-    LOOKS,
     figure_of,
     legend_below,
     looks_of,
@@ -24,7 +23,14 @@ from lava_async.study.table import Point
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ORDER_MARKERS = ("s", "o", "^", "D", "v", "P", "X")
+# A marker and a colour each; orders of users' own share the last.
+_SCHEDULERS = {
+    "layer by layer": ("s", "#000000"),
+    "momentum": ("o", "#0072B2"),
+    "random": ("^", "#D55E00"),
+    "fifo": ("D", "#009E73"),
+}
+_OWN = ("P", "#CC79A7")
 _CONTRAST = 5.0  # points of accuracy, at least, from the darkest shade to the lightest
 
 
@@ -96,7 +102,7 @@ def trade_off(results: Results) -> Figure | None:
             cells = sorted(cells, key=lambda cell: cell.variant.penalty or 0.0)
             label = results.kind_label(cells[0].variant)
             plot_cells(axes, cells, [cell.mean(measure) for cell in cells], look, label,
-                      [cell.spread(measure) for cell in cells])  # fmt: skip
+                       spread=[cell.spread(measure) for cell in cells])  # fmt: skip
             if len(cells) > 1:
                 labelled += 1
                 right = labelled % 2 == 1  # of their points, so that lines side by side differ
@@ -112,11 +118,13 @@ def trade_off(results: Results) -> Figure | None:
                 found = [results.cell(cell.variant, hollow.run) for cell in cells]
                 found = [cell for cell in found if cell is not None]
                 plot_cells(axes, found, [cell.mean(measure) for cell in found], look, None,
-                          [cell.spread(measure) for cell in found], hollow=True)  # fmt: skip
+                           spread=[cell.spread(measure) for cell in found],
+                           hollow=True)  # fmt: skip
         axes.set_xlabel(text)
-        axes.set_xscale("log")
         axes.margins(x=0.12)  # room for the penalties
-        plain_ticks(axes)
+        if all(cell.mean(measure) for cells in lines.values() for cell in cells):
+            axes.set_xscale("log")
+            plain_ticks(axes)
     panels[0].set_ylabel("Accuracy (%)")
     legend_below(figure, panels[0])
     return figure
@@ -124,6 +132,8 @@ def trade_off(results: Results) -> Figure | None:
 
 def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None:
     """Accuracy against forward steps, with the mean point of decision."""
+    from matplotlib.ticker import MaxNLocator
+
     curves: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for point in points:
         curves.setdefault((point.network, point.run), []).append(
@@ -161,6 +171,7 @@ def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None
         axes.set_title(f"run {order_text(run)}", fontsize=10)
         axes.set_xlabel("Forward steps since the start of the sample")
         axes.set_xlim(0, 1.1 * end)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_ylim(0, 100)
     panels[0].set_ylabel("Accuracy (%)")
     legend_below(figure, panels[0])
@@ -188,7 +199,7 @@ def early_decision(results: Results) -> Figure | None:
         ]
         plot_cells(panels[0], cells, places, looks[variant], results.label(variant))
         plot_cells(panels[1], cells, places, looks[variant], None,
-                  measure="spikes_per_sample", factor=1.0)  # fmt: skip
+                   measure="spikes_per_sample", factor=1.0)  # fmt: skip
     for axes in panels:
         axes.set_xticks(range(len(stops) + 1), [*map(str, stops), "never"])
         axes.set_xlabel("K, forward steps")
@@ -240,7 +251,7 @@ def worst_order(results: Results) -> Figure | None:
     size = (8.6, 1.5 + 0.55 * len(cells))
     figure, axes = figure_of(size, "Accuracy in each order; the worst is named")
     names = list(dict.fromkeys(order_text(run).partition(",")[0] for run in results.orders))
-    looks = {name: (_ORDER_MARKERS[i % 7], LOOKS[i % 7].color) for i, name in enumerate(names)}
+    looks = {name: _SCHEDULERS.get(name, _OWN) for name in names}
     for i, found in enumerate(cells.values()):
         worst = _worst(found)
         ends = [percent(cell) for cell in found]
@@ -249,9 +260,9 @@ def worst_order(results: Results) -> Figure | None:
             name = order_text(cell.run).partition(",")[0]
             marker, color = looks[name]
             place = i + 0.16 * (names.index(name) - (len(names) - 1) / 2)  # else they hide others
-            single = cell.rows[0].run_group_size == 1 and not is_layer_by_layer(cell.run)
+            face = "white" if _releases_singly(cell) else color
             axes.plot([percent(cell)], [place], marker, markersize=6, zorder=3,
-                      color=color, markerfacecolor="white" if single else color)  # fmt: skip
+                      color=color, markerfacecolor=face)  # fmt: skip
         axes.annotate(
             f"{order_text(worst.run)}: {with_spread(worst)}", (percent(worst), i),
             xytext=(-9, 0), textcoords="offset points", ha="right", va="center", fontsize=8,
@@ -266,7 +277,7 @@ def worst_order(results: Results) -> Figure | None:
         Line2D([], [], marker=marker, color=color, linestyle="none", label=name)
         for name, (marker, color) in looks.items()
     ]
-    if any(cell.rows[0].run_group_size == 1 for found in cells.values() for cell in found):
+    if any(_releases_singly(cell) for found in cells.values() for cell in found):
         handles.append(Line2D([], [], marker="o", color=GREY, markerfacecolor="white",
                               linestyle="none", label="hollow: F = 1"))  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
@@ -293,6 +304,10 @@ def _settled(accuracy: Sequence[float]) -> int:
 
 def _worst(cells: Sequence[Cell]) -> Cell:
     return min(cells, key=lambda cell: cell.accuracy)
+
+
+def _releases_singly(cell: Cell) -> bool:
+    return cell.rows[0].run_group_size == 1 and not is_layer_by_layer(cell.run)
 
 
 def _two_lines(run: str) -> str:

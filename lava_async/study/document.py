@@ -24,7 +24,11 @@ img { max-width: min(100%, 62rem); height: auto; }
 figcaption { font-size: .9375rem; color: #444; max-width: 46rem; }
 p, li { max-width: 46rem; }
 pre { background: #f2f2f2; padding: .6rem .8rem; overflow-x: auto; }
-@media print { body { margin: 0; max-width: none; } table { font-size: 8pt; } figure, tr { break-inside: avoid; } }
+@media print {
+  body { margin: 0; max-width: none; }
+  table { font-size: 8pt; }
+  figure, tr { break-inside: avoid; }
+}
 """
 # What Markdown or HTML inside it would read as more than a character.
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>|&#~]|^[-+]|(?<=^\d)[.)](?=\s)")

@@ -39,6 +39,7 @@ class Variant:
 
     @classmethod
     def of(cls, row: Row) -> Variant:
+        """The one that a row's network belongs to."""
         file = (row.name, row.network) if row.method == GIVEN else None
         return cls(row.method, row.trained_with, row.penalty, row.epochs, file)
 
@@ -141,6 +142,7 @@ class Results:
         self.cells = list(self._cells.values())
 
     def cell(self, variant: Variant, run: str, stop_after: int | None = None) -> Cell | None:
+        """The networks of a variant, run so; None if the table has none."""
         return self._cells.get((variant, run, stop_after))
 
     def complete(self, variant: Variant) -> list[Cell]:

@@ -81,6 +81,11 @@ class TestLayeredLoses:
         rows = [each for each in self.rows((900, 899)) if each.run == run]
         assert verdicts(LOSES, rows) == ["not tested here"]
 
+    def test_layer_by_layer_with_another_group_size_is_not_asynchronous(self):
+        runs = ("layer:8", "layer:2", "momentum:2")
+        rows = [each for run in runs for each in (row(run=run), row(**DECISIVE, run=run))]
+        assert len(claim(LOSES, rows).comparisons) == 1
+
     def test_unlayered_networks_do_not_count(self):
         rows = self.rows((900, 899), method="decisive", trained_with="momentum:8")
         assert verdicts(LOSES, rows) == ["not tested here"]

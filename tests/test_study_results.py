@@ -55,6 +55,13 @@ class TestOrders:
             "layer:8", "momentum:16", "momentum:1", "random:8", "random:1", "fifo:8"
         ]  # fmt: skip
 
+    def test_layered_with_the_group_size_of_the_reference(self):
+        runs = ("layer:8", "layer:2", "layer:1", "momentum:2", "momentum:4")
+        rows = [row(run=run) for run in runs]
+        assert Results(rows).orders == ["layer:8", "momentum:4", "momentum:2"]
+        rows += [row("decisive", run, trained_with="momentum:2") for run in runs]
+        assert Results(rows).orders == ["layer:2", "momentum:4", "momentum:2"]
+
     def test_early_decision_is_no_order_of_its_own(self):
         results = Results([row(), row(run="fifo:8", stop_after=1)])
         assert results.orders == ["layer:8"] and results.reference is None

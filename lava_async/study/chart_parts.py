@@ -129,7 +129,7 @@ def plain_ticks(axes: Axes) -> None:
     """Whole numbers, not powers of ten, along a logarithmic x."""
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.minorticks_off()
 

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from lava_async.study.baselines import Baseline, baselines
-from lava_async.study.results import MIXTURE, Cell, Results, order_text, share
+from lava_async.study.results import (
+    MIXTURE,
+    Cell,
+    Results,
+    is_layer_by_layer,
+    order_text,
+    share,
+)
 from lava_async.study.table import Row
 
 HOLDS, FAILS, UNTESTED = "holds", "does not hold", "not tested here"
@@ -99,7 +106,7 @@ def _loses(results: Results) -> Claim:
     for variant in filter(lambda variant: variant.is_layered, results.variants):
         baseline = results.layer_by_layer(variant)
         for cell in results.complete(variant):
-            if baseline is None or cell.run == baseline.run:
+            if baseline is None or is_layer_by_layer(cell.run):
                 continue
             pairs = cell.pairs(baseline)
             gains = [share(row) - share(other) for row, other in pairs]

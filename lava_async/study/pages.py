@@ -175,29 +175,12 @@ def _section(
     results = Results(rows)
     found = claims.evaluate(results)
     yield Heading("The claims in short")
-    yield Table(
-        ("claim", "here", "by how much"),
-        [
-            (
-                claim.statement,
-                claim.verdict,
-                claim.note if claim.comparisons else f"It needs {claim.missing}.",
-            )
-            for claim in found
-        ],
-        text_columns=3,
-    )
+    yield _in_short(found)
     yield Heading("The setting")
     yield from map(Paragraph, _setting(rows))
 
     yield Heading("Figures")
-    widest = max(max(row.accuracy_high - row.accuracy, row.accuracy - row.accuracy_low)
-                 for row in rows)  # fmt: skip
-    yield Paragraph(
-        f"Every accuracy is of {_range([row.samples for row in rows])} samples, whose 95% interval "
-        f"reaches up to {100 * widest:.1f} points to a side (all of them in the tables below). "
-        "Spreads are the sample standard deviation over the seeds."
-    )
+    yield Paragraph(_intervals(rows))
     for chart in _CHARTS:
         figure = chart.draw(results, points)
         if figure is None:
@@ -206,7 +189,25 @@ def _section(
             figures[prefix + chart.file] = figure
             yield Picture(f"{prefix}{chart.file}.png", chart.title, chart.caption)
 
-    tested = [claim for claim in found if claim.comparisons]
+    yield from _one_by_one([claim for claim in found if claim.comparisons])
+    yield Heading("All numbers")
+    yield from map(Paragraph, _reading(rows))
+    yield from _numbers(results)
+
+
+def _in_short(found: Sequence[claims.Claim]) -> Table:
+    lines = [
+        (
+            claim.statement,
+            claim.verdict,
+            claim.note if claim.comparisons else f"It needs {claim.missing}.",
+        )
+        for claim in found
+    ]
+    return Table(("claim", "here", "by how much"), lines, text_columns=3)
+
+
+def _one_by_one(tested: Sequence[claims.Claim]) -> Iterator[Block]:
     if tested:
         yield Heading("The claims, one by one")
         yield Paragraph(
@@ -219,28 +220,36 @@ def _section(
         yield Heading(claim.statement, 3)
         text = " ".join(part for part in (claim.measured, claim.note) if part)
         yield Paragraph(text, strong=f"{claim.verdict}.".capitalize())
-        yield Table(
-            (*claim.columns, "verdict", "seeds"),
-            [
-                (*each.cells, each.verdict, f"{each.seeds_holding} of {each.seeds}")
-                for each in claim.comparisons
-            ],
-            text_columns=2,
-        )
+        lines = [
+            (*each.cells, each.verdict, f"{each.seeds_holding} of {each.seeds}")
+            for each in claim.comparisons
+        ]
+        yield Table((*claim.columns, "verdict", "seeds"), lines, text_columns=2)
 
-    yield Heading("All numbers")
-    yield from map(Paragraph, _reading(rows))
+
+def _numbers(results: Results) -> Iterator[Block]:
     whole = [cell for cell in results.cells if cell.stop_after is None]
     yield Table(_COLUMNS, [_line(results, cell) for cell in whole], text_columns=2)
     stopped = [cell for cell in results.cells if cell.stop_after is not None]
     if stopped:
         yield Paragraph("With early decision, K forward steps after the first output spike:")
-        lines = [_line(results, cell) for cell in stopped]
-        lines = [
-            (*line[:2], str(cell.stop_after), *line[2:])
-            for line, cell in zip(lines, stopped, strict=True)
-        ]
-        yield Table((*_COLUMNS[:2], "K", *_COLUMNS[2:]), lines, text_columns=2)
+        lines = [(_line(results, cell), str(cell.stop_after)) for cell in stopped]
+        yield Table(
+            (*_COLUMNS[:2], "K", *_COLUMNS[2:]),
+            [(*line[:2], stop_after, *line[2:]) for line, stop_after in lines],
+            text_columns=2,
+        )
+
+
+def _intervals(rows: Sequence[Row]) -> str:
+    widest = max(
+        max(row.accuracy_high - row.accuracy, row.accuracy - row.accuracy_low) for row in rows
+    )
+    return (
+        f"Every accuracy is of {_range([row.samples for row in rows])} samples, whose 95% interval "
+        f"reaches up to {100 * widest:.1f} points to a side (all of them in the tables below). "
+        "Spreads are the sample standard deviation over the seeds."
+    )
 
 
 def _setting(rows: Sequence[Row]) -> Iterator[str]:

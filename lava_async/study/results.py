@@ -110,11 +110,12 @@ class Results:
     cells : list of Cell
         By variant, then by run, the complete ones before those with early decision.
     orders : list of str
-        Runs of which the table has complete ones: layer by layer at most once (its spikes do
-        not depend on F), then the asynchronous ones, by scheduler and falling F.
+        Runs of which the table has complete ones: layer by layer at most once, as only its
+        forward steps depend on F (that of the ``reference``, else the largest); then the
+        asynchronous ones, by scheduler and falling F.
     reference : str, optional
         The asynchronous run to compare networks in: the one that most were trained for, of
-        equals the first of ``orders``. None if there is no asynchronous run.
+        equals the first here. None if there is no asynchronous run.
     """
 
     def __init__(self, rows: Sequence[Row]):
@@ -126,10 +127,10 @@ class Results:
         complete = {run for _, run, stop_after in groups if stop_after is None}
         layered = [run for run in runs if is_layer_by_layer(run) and run in complete]
         unlayered = [run for run in runs if not is_layer_by_layer(run) and run in complete]
-        self.orders = layered[:1] + unlayered
-
         trained = [variant.trained_with for variant in self.variants]
         self.reference = max(unlayered, key=trained.count, default=None)
+        of_reference = f"{LayerSync.name}:{(self.reference or '').partition(':')[2]}"
+        self.orders = ([of_reference] if of_reference in layered else layered[:1]) + unlayered
 
         stops = sorted({stop for _, _, stop in groups if stop is not None})
         self._cells = {

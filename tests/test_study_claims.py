@@ -236,7 +236,7 @@ class TestAnyOrder:
         assert cells[:2] == ("decisive, mixture", "3 orders")
         assert cells[2].startswith("93.0 [") and cells[2].endswith(", layer by layer")
         assert cells[3].startswith("90.0 [") and cells[3].endswith(", random, F = 1")
-        assert cells[4] == "+3.00"
+        assert cells[4] == "3.00"
 
     def test_other_training_is_not_meant(self):
         assert verdicts(ANY, self.rows((900, 900, 900), way=DECISIVE)) == ["not tested here"]

@@ -215,7 +215,7 @@ def _any_order(results: Results) -> Claim:
         numbers = (
             f"{_accuracy(best.rows)}, {order_text(best.run)}",
             f"{_accuracy(worst.rows)}, {order_text(worst.run)}",
-            _points(ranges),
+            _points(ranges, sign="-"),
         )
         comparisons.append(
             Comparison(
@@ -293,8 +293,8 @@ def _accuracy(rows: Sequence[Row]) -> str:
     return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _points(differences: Sequence[Fraction]) -> str:
-    mean = f"{100 * float(statistics.mean(differences)):+.2f}".replace("-", "−")
+def _points(differences: Sequence[Fraction], sign: str = "+") -> str:
+    mean = f"{100 * float(statistics.mean(differences)):{sign}.2f}".replace("-", "−")
     if len(differences) < 2:
         return mean
     return f"{mean} ± {100 * statistics.stdev(map(float, differences)):.2f}"

@@ -1,0 +1,331 @@
+"""The report of a study, from its rows alone: the same rows give the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lava_async._files.atomic import atomic_paths
+from lava_async.errors import ValidationError
+from lava_async.study import charts, claims
+from lava_async.study.document import (
+    Block,
+    Code,
+    Heading,
+    Paragraph,
+    Picture,
+    Table,
+    to_html,
+    to_markdown,
+)
+from lava_async.study.results import GIVEN, Cell, Results, is_layer_by_layer, order_text
+from lava_async.study.table import Point, Row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = "What layer synchronization costs"
+QUESTION = (
+    "Neuromorphic chips run their neurons asynchronously; spiking networks are mostly trained as "
+    "if every layer waited for the one before it. How much accuracy do such networks lose when no "
+    "layer waits, what does training for asynchronous execution give instead, and at what cost "
+    "in spikes and synaptic operations?"
+)
+_COLUMNS = (
+    "trained",
+    "run",
+    "accuracy (%)",
+    "95% interval",
+    "samples",
+    "seeds",
+    "spikes",
+    "synaptic ops",
+    "forward steps",
+    "to decision",
+)
+
+
+class _Chart(NamedTuple):
+    """A figure of the report."""
+
+    file: str
+    title: str
+    caption: str
+    missing: str
+    draw: Callable[[Results, Sequence[Point]], Figure | None]
+
+
+_CHARTS = (
+    _Chart(
+        "accuracy-by-order", "Accuracy by how it was trained and how it is run",
+        "A row a way to train, a column a way to run; mean ± spread over the seeds. A network "
+        "whose order does not matter has a row of one shade; dark is what an order costs.",
+        "Accuracy by trained and run: the table has less than two ways to run.",
+        lambda results, points: charts.accuracy_by_order(results),
+    ),
+    _Chart(
+        "worst-order", "The worst order of each way to train",
+        "Each marker is one order, the mean over the seeds; the line is what the order alone can "
+        "do to a network. The shorter it is and the further to the right its left end, the "
+        "better.",
+        "The worst order: no network was run in two orders.",
+        lambda results, points: charts.worst_order(results),
+    ),
+    _Chart(
+        "trade-off", "Accuracy against spikes and synaptic operations",
+        "One line a way to train, over its penalties on spikes (small numbers); up and to the "
+        "left is better. Filled: run as trained. Hollow: layered networks run asynchronously. "
+        "Bars are the spread over the seeds.",
+        "The trade-off: it needs two networks that were run as trained.",
+        lambda results, points: charts.trade_off(results),
+    ),
+    _Chart(
+        "forward-steps", "Accuracy against forward steps",
+        "Accuracy if every sample were decided after so many forward steps, mean over the seeds; "
+        "the marker is the mean forward step of the decision that stands. Further to the left is "
+        "sooner.",
+        "Accuracy against forward steps: it was not recorded.",
+        charts.accuracy_in_time,
+    ),
+    _Chart(
+        "early-decision", "Accuracy and spikes against K",
+        "A time step ends K forward steps after its first output spike. Where a line on the left "
+        "is flat, what is saved on the right costs nothing. Each network is run in the "
+        "asynchronous order of its training, others in the one that most were trained for.",
+        "Accuracy against K: nothing was run with early decision.",
+        lambda results, points: charts.early_decision(results),
+    ),
+    _Chart(
+        "group-size", "The effect of F",
+        "F spikes are released in a forward step; the fewer, the more their order matters. "
+        "Bars are the spread over the seeds.",
+        "The effect of F: each scheduler was run with one F.",
+        lambda results, points: charts.group_size(results),
+    ),
+)  # fmt: skip
+
+
+def write_pages(
+    rows: Sequence[Row],
+    points: Sequence[Point],
+    folder: Path,
+    *,
+    title: str = TITLE,
+    paragraphs: Sequence[str] = (),
+    command: str = "",
+) -> list[Path]:
+    """Write ``report.md`` with its figures (PNG and PDF), and ``report.html`` that needs no other.
+
+    All files appear together or not at all.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        One or more.
+    points : sequence of Point
+        Of some of the same networks and runs, or none.
+    folder : Path
+        An existing folder.
+    title : str
+    paragraphs : sequence of str
+        Plain text that follows the question.
+    command : str
+        What made the rows, for the reader to repeat.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    ValidationError
+        There is no row, or the folder cannot be written to.
+    """
+    if not rows:
+        raise ValidationError("write_pages", "rows", "one or more", 0)
+    figures: dict[str, Figure] = {}
+    blocks = [Heading(title, 1), Paragraph(QUESTION), *map(Paragraph, paragraphs)]
+    if command:
+        blocks += [Paragraph("This report comes from:"), Code(command)]
+    sets = list(dict.fromkeys(row.data for row in rows))
+    for data in sets:
+        own = [row for row in rows if row.data == data]
+        if len(sets) > 1:
+            blocks.append(Heading(f"Data: {data}"))
+        blocks += _section(own, points, f"{data}-" if len(sets) > 1 else "", figures)
+
+    files = {f"{name}.{kind}": _rendered(figure, kind)
+             for name, figure in figures.items() for kind in ("png", "pdf")}  # fmt: skip
+    files["report.md"] = to_markdown(blocks).encode()
+    files["report.html"] = to_html(blocks, files).encode()
+    paths = [folder / name for name in files]
+    with atomic_paths(*paths) as temporaries:
+        for temporary, content in zip(temporaries, files.values(), strict=True):
+            temporary.write_bytes(content)
+    return paths
+
+
+def _section(
+    rows: Sequence[Row], points: Sequence[Point], prefix: str, figures: dict[str, Figure]
+) -> Iterator[Block]:
+    """Everything about one data set; adds its figures to ``figures``."""
+    results = Results(rows)
+    found = claims.evaluate(results)
+    yield Heading("The claims in short")
+    yield _in_short(found)
+    yield Heading("The setting")
+    yield from map(Paragraph, _setting(rows))
+
+    yield Heading("Figures")
+    yield Paragraph(_intervals(rows))
+    for chart in _CHARTS:
+        figure = chart.draw(results, points)
+        if figure is None:
+            yield Paragraph(f"Left out. {chart.missing}")
+        else:
+            figures[prefix + chart.file] = figure
+            yield Picture(f"{prefix}{chart.file}.png", chart.title, chart.caption)
+
+    yield from _one_by_one([claim for claim in found if claim.comparisons])
+    yield Heading("All numbers")
+    yield from map(Paragraph, _reading(rows))
+    yield from _numbers(results)
+
+
+def _in_short(found: Sequence[claims.Claim]) -> Table:
+    lines = [
+        (
+            claim.statement,
+            claim.verdict,
+            claim.note if claim.comparisons else f"It needs {claim.missing}.",
+        )
+        for claim in found
+    ]
+    return Table(("claim", "here", "by how much"), lines, text_columns=3)
+
+
+def _one_by_one(tested: Sequence[claims.Claim]) -> Iterator[Block]:
+    if tested:
+        yield Heading("The claims, one by one")
+        yield Paragraph(
+            "The means over the seeds decide each comparison, exactly. The last column is the "
+            "number of seeds of which alone it would hold: where they disagree, a difference may "
+            "be chance, as may one below the 95% interval of the samples, in brackets beside each "
+            "accuracy."
+        )
+    for claim in tested:
+        yield Heading(claim.statement, 3)
+        text = " ".join(part for part in (claim.measured, claim.note) if part)
+        yield Paragraph(text, strong=f"{claim.verdict}.".capitalize())
+        lines = [
+            (*each.cells, each.verdict, f"{each.seeds_holding} of {each.seeds}")
+            for each in claim.comparisons
+        ]
+        yield Table((*claim.columns, "verdict", "seeds"), lines, text_columns=2)
+
+
+def _numbers(results: Results) -> Iterator[Block]:
+    whole = [cell for cell in results.cells if cell.stop_after is None]
+    yield Table(_COLUMNS, [_line(results, cell) for cell in whole], text_columns=2)
+    stopped = [cell for cell in results.cells if cell.stop_after is not None]
+    if stopped:
+        yield Paragraph("With early decision, K forward steps after the first output spike:")
+        lines = [(_line(results, cell), str(cell.stop_after)) for cell in stopped]
+        yield Table(
+            (*_COLUMNS[:2], "K", *_COLUMNS[2:]),
+            [(*line[:2], stop_after, *line[2:]) for line, stop_after in lines],
+            text_columns=2,
+        )
+
+
+def _intervals(rows: Sequence[Row]) -> str:
+    widest = max(
+        max(row.accuracy_high - row.accuracy, row.accuracy - row.accuracy_low) for row in rows
+    )
+    return (
+        f"Every accuracy is of {_range([row.samples for row in rows])} samples, whose 95% interval "
+        f"reaches up to {100 * widest:.1f} points to a side (all of them in the tables below). "
+        "Spreads are the sample standard deviation over the seeds."
+    )
+
+
+def _setting(rows: Sequence[Row]) -> Iterator[str]:
+    trained = list(dict.fromkeys(row.network for row in rows))
+    yield (
+        f"Data: {rows[0].data}; {_range([row.samples for row in rows])} test samples. Networks: "
+        f"{len(trained)}. Epochs: {_range([row.epochs for row in rows])}. Seeds of the training: "
+        f"{_list([row.seed for row in rows])}. Penalties on spikes: "
+        f"{_list([row.penalty for row in rows])}."
+    )
+    schedules = dict.fromkeys(row.trained_with for row in rows if row.trained_with)
+    runs = dict.fromkeys(row.run for row in rows)
+    yield f"Trained with: {', '.join(schedules) or 'not recorded'}. Run with: {', '.join(runs)}."
+
+
+def _reading(rows: Sequence[Row]) -> Iterator[str]:
+    yield (
+        "Mean over the seeds ± their sample standard deviation, where there are several. The "
+        "interval is Wilson's, of one network on so many samples, its ends averaged over the "
+        "seeds: the seeds share the test samples, so that more seeds do not make it narrower."
+    )
+    yield (
+        "Spikes, synaptic operations (deliveries of a spike to a neuron) and forward steps are a "
+        "sample's. They are the cost; energy and time would follow only from a model of a chip, "
+        "and none is used here. Forward steps to decision are until the prediction no longer "
+        "changes, over the samples that decide."
+    )
+    if any(row.method == GIVEN for row in rows):
+        yield (
+            "A given file that records no schedule counts as trained layer by layer, since "
+            "SLAYER has no other way."
+        )
+
+
+def _line(results: Results, cell: Cell) -> tuple[str, ...]:
+    low, high = cell.mean("accuracy_low"), cell.mean("accuracy_high")
+    interval = "—" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+    run = order_text(cell.run)
+    if is_layer_by_layer(cell.run):
+        run += f", F = {cell.rows[0].run_group_size}"
+    return (
+        results.label(cell.variant),
+        run,
+        _number(cell, "accuracy", 1, 100.0),
+        interval,
+        _range([row.samples for row in cell.rows]),
+        str(len(cell.rows)),
+        _number(cell, "spikes_per_sample", 0),
+        _number(cell, "synops_per_sample", 0),
+        _number(cell, "forward_steps_per_sample", 1),
+        _number(cell, "decision_step", 1),
+    )
+
+
+def _number(cell: Cell, measure: str, digits: int, factor: float = 1.0) -> str:
+    mean, spread = cell.mean(measure), cell.spread(measure)
+    if mean is None:
+        return "never"
+    text = f"{factor * mean:,.{digits}f}"
+    return text if spread is None else f"{text} ± {factor * spread:,.{digits}f}"
+
+
+def _range(values: Sequence[int | None]) -> str:
+    found = sorted({value for value in values if value is not None})
+    if not found:
+        return "not recorded"
+    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+
+
+def _list(values: Sequence[float | None]) -> str:
+    found = sorted({value for value in values if value is not None})
+    return ", ".join(f"{value:g}" for value in found) or "not recorded"
+
+
+def _rendered(figure: Figure, kind: str) -> bytes:
+    content = io.BytesIO()
+    undated = {"CreationDate": None} if kind == "pdf" else None
+    figure.savefig(content, format=kind, dpi=160, metadata=undated)
+    return content.getvalue()

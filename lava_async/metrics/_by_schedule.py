@@ -13,12 +13,9 @@ from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import Schedule, check_schedule, check_stop_after
 from lava_async._simulate import check_input, check_sample_ids, simulate
 from lava_async.errors import ValidationError
-from lava_async.metrics._measures import (
-    check_decides,
-    check_labels,
-    predict,
-    spikes_per_sample,
-)
+from lava_async.metrics._activity import spikes_per_sample
+from lava_async.metrics._checks import check_decides, check_labels
+from lava_async.metrics._decisions import predict
 
 _HELD = 1 << 27
 """Spike entries of a record that are held at a time: the samples are run in parts."""

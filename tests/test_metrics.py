@@ -131,16 +131,18 @@ class TestByHand:
             spike_density=8 / 30,
             forward_steps_per_sample=13 / 3,
             decision_latency=4.0,
+            decision_time_steps=1.5,
             first_correct_latency=2.5,
             synops_per_sample=6.0,
             overflows=3,
         )
+        assert evaluation.accuracy_interval == metrics.wilson_interval(3, 3)
         json.dumps(dataclasses.asdict(evaluation), allow_nan=False)
 
     def test_evaluate_without_any_decision(self, graph):
         record = make_record(np.full((2, CLASSES, 1), -1), [[1], [2]])
         evaluation = metrics.evaluate(graph, record, [1, 1])
-        assert evaluation.decision_latency is None
+        assert evaluation.decision_latency is None and evaluation.decision_time_steps is None
         assert evaluation.first_correct_latency is None
         assert evaluation.accuracy == 0.0
 
@@ -395,6 +397,9 @@ class TestSchedules:
         assert found.schedules == self.orders and sum(done) == 3 * 4
         assert found.predictions.tolist() == [[0, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
         assert found.accuracy.tolist() == [0.75, 0.5, 0.5]
+        assert found.accuracy_intervals == tuple(
+            metrics.wilson_interval(right, 4) for right in (3, 2, 2)
+        )
         assert found.spikes_per_sample.tolist() == [3, 2, 3]
         assert found.best == (0.75, la.Momentum(1)) and found.best.schedule is self.orders[0]
         assert found.worst == (0.5, la.LayerSync())  # of equal ones the first

@@ -119,3 +119,37 @@ def step_of(record, sample, time_step, fired_at, unit):
     if unit == "time_steps":
         return time_step + 1
     return int(record.forward_steps[sample, :time_step].sum()) + fired_at
+
+
+@SETTINGS
+@given(st.data())
+def test_worst_over_orders(data):
+    """Each sample run alone under each order, the lowest accuracy found by looking at all."""
+    graph = data.draw(graphs(max_populations=3))
+    x = data.draw(inputs(graph))
+    classes = int(np.prod(graph.out_shape))
+    labels = data.draw(
+        st.lists(st.integers(0, classes - 1), min_size=len(x), max_size=len(x))
+    )
+    orders = data.draw(st.lists(schedules(), min_size=1, max_size=4))
+    found = metrics.accuracy_by_schedule(graph, x, labels, orders, backend="reference")
+    output = graph.slice(graph.output)
+    right, spikes, decided = [], [], []
+    for order in orders:
+        alone = [
+            la.simulate(graph, x[b], order, backend="reference", sample_ids=[b])
+            for b in range(len(x))
+        ]
+        counts = [record.all_spikes[0, output].sum(axis=1).tolist() for record in alone]
+        decided.append([count.index(max(count)) for count in counts])
+        right.append(sum(a == b for a, b in zip(decided[-1], labels, strict=True)))
+        spikes.append(sum(int(record.all_spikes.sum()) for record in alone))
+    assert found.predictions.tolist() == decided
+    assert found.accuracy.tolist() == [count / len(x) for count in right]
+    assert found.spikes_per_sample.tolist() == [total / len(x) for total in spikes]
+    worst = right.index(min(right))
+    assert found.worst.schedule is orders[worst]
+    assert found.worst.accuracy == right[worst] / len(x)
+    for i, j in itertools.product(range(len(orders)), repeat=2):
+        equal = sum(a == b for a, b in zip(decided[i], decided[j], strict=True))
+        assert found.agreement[i, j] == equal / len(x)

@@ -12,6 +12,7 @@ from lava_async._semantics.record import Record
 from lava_async.metrics._activity import spikes_per_sample, synops_per_sample
 from lava_async.metrics._checks import check_graph
 from lava_async.metrics._decisions import accuracy, decision_latency, first_correct_latency
+from lava_async.metrics._statistics import Interval, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Evaluation:
     forward_steps_per_sample : float
         Mean number of forward steps over all time steps.
     decision_latency : float or None
-        Mean over the samples that have a prediction; None if none has.
+        Forward steps, mean over the samples that have a prediction; None if none has.
+    decision_time_steps : float or None
+        The same decision latency in time steps.
     first_correct_latency : float or None
         Mean over the samples that are right at any time; None if none is.
     synops_per_sample : float
@@ -46,9 +49,15 @@ class Evaluation:
     spike_density: float
     forward_steps_per_sample: float
     decision_latency: float | None
+    decision_time_steps: float | None
     first_correct_latency: float | None
     synops_per_sample: float
     overflows: int
+
+    @property
+    def accuracy_interval(self) -> Interval:
+        """`wilson_interval` of the accuracy, 95 %."""
+        return wilson_interval(round(self.accuracy * self.samples), self.samples)
 
 
 def evaluate(graph: Graph, record: Record, labels: npt.ArrayLike) -> Evaluation:
@@ -69,6 +78,7 @@ def evaluate(graph: Graph, record: Record, labels: npt.ArrayLike) -> Evaluation:
         spike_density=spikes / record.all_spikes.size,
         forward_steps_per_sample=int(record.forward_steps.sum()) / samples,
         decision_latency=_mean_known(decision_latency(record)),
+        decision_time_steps=_mean_known(decision_latency(record, "time_steps")),
         first_correct_latency=_mean_known(first_correct_latency(record, labels)),
         synops_per_sample=int(synops_per_sample(record).sum()) / samples,
         overflows=int(record.overflows.sum()),

@@ -50,6 +50,10 @@ class TestWilson:
         assert metrics.wilson_interval(0, samples).low == 0
         assert metrics.wilson_interval(samples, samples).high == 1
 
+    def test_almost_certain(self):
+        low, high = metrics.wilson_interval(5, 10, float(np.nextafter(1, 0)))
+        assert 0 < low < 0.1 and high == pytest.approx(1 - low)
+
     def test_numpy_numbers(self):
         found = metrics.wilson_interval(np.int64(3), np.uint8(7), np.float32(0.5))
         assert found == metrics.wilson_interval(3, 7, 0.5)
@@ -57,8 +61,9 @@ class TestWilson:
     @pytest.mark.parametrize(
         ("arguments", "text"),
         [
-            ((1, 0), r"samples: expected an integer >= 1 \(got 0\)"),
+            ((1, 0), r"samples: expected an integer in 1..9007199254740992 \(got 0\)"),
             ((0, -1), "samples"),
+            ((0, 10**400), "samples"),
             ((4, 3), r"correct: expected an integer in 0..3 \(got 4\)"),
             ((-1, 3), "correct"),
             ((0.5, 3), "correct"),
@@ -107,6 +112,10 @@ class TestSeeds:
             ([0.9, math.nan], r"value at \[1\]: expected a finite number \(got nan\)"),
             ([math.inf], r"value at \[0\]"),
             ([0.9, None], r"value at \[1\]"),
+            ([10**400], r"value at \[0\]"),
+            ([np.float32("nan")], r"value at \[0\]"),
+            ([np.float32("inf")], r"value at \[0\]"),
+            ([1j], r"value at \[0\]"),
             (["0.9"], r"value at \[0\]"),
             ([True], r"value at \[0\]"),
         ],

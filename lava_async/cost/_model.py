@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from lava_async.errors import ValidationError
+from lava_async.metrics._checks import is_finite
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,7 @@ class PerEvent:
         for event, value in vars(self).items():
             if value is None:
                 continue
-            is_number = isinstance(value, (int, float, np.integer, np.floating))
-            if isinstance(value, bool) or not is_number or not 0 <= value <= sys.float_info.max:
+            if not is_finite(value) or value < 0:
                 wanted = "None or a finite number >= 0"
                 raise ValidationError("cost of an event", event, wanted, repr(value))
             object.__setattr__(self, event, float(value))

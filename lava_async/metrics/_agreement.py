@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
-from lava_async.metrics._checks import check_record, number_of_classes
+from lava_async.metrics._checks import check_record, is_finite, number_of_classes
 from lava_async.metrics._decisions import predict
 
 
@@ -94,7 +94,7 @@ def van_rossum_distance(
     D² = 1/2, one that is d time steps late 1 − exp(−d / tau). All spikes of a time step are at
     one time: what happens inside it, in forward steps, is not seen.
 
-    It takes time in proportion to the spikes in which the trains differ.
+    After one look at all, it takes time in proportion to the spikes in which the trains differ.
 
     Parameters
     ----------
@@ -118,9 +118,7 @@ def van_rossum_distance(
         The records do not have the same shape, or tau is not a number > 0.
     """
     check_same_shape("van_rossum_distance", first, second)
-    if isinstance(tau, bool) or not isinstance(tau, (int, float, np.number)) or not (
-        0 < tau < np.inf
-    ):
+    if not is_finite(tau) or tau <= 0:
         raise ValidationError("van_rossum_distance", "tau", "a finite number > 0", repr(tau))
     squared = _energy(first.all_spikes - second.all_spikes, tau)
     if relative:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -80,3 +81,13 @@ def check_labels(
         place = f"value at [{bad[0]}]"
         raise ValidationError("labels", place, f"0..{classes - 1}", array[bad[0]])
     return array.astype(np.int64)
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Whether something is a real number that a float can hold: not NaN, and no truth value."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # of a larger integer
+        return False

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lava_async.errors import ValidationError
+from lava_async.metrics._checks import is_finite
+
+_MOST = 2**53
+"""Samples: up to here a float counts each one."""
 
 
 class Interval(NamedTuple):
@@ -35,7 +38,7 @@ def wilson_interval(correct: int, samples: int, confidence: float = 0.95) -> Int
     correct : int
         In 0..samples.
     samples : int
-        At least 1.
+        In 1..2**53.
     confidence : float
         In (0, 1).
 
@@ -45,11 +48,11 @@ def wilson_interval(correct: int, samples: int, confidence: float = 0.95) -> Int
         An argument is outside of its range.
     """
     where = "wilson_interval"
-    samples = _whole(where, "samples", samples, 1, None)
+    samples = _whole(where, "samples", samples, 1, _MOST)
     correct = _whole(where, "correct", correct, 0, samples)
-    if not _is_number(confidence) or not 0 < confidence < 1:
+    if not is_finite(confidence) or not 0 < confidence < 1:
         raise ValidationError(where, "confidence", "a number in (0, 1)", repr(confidence))
-    z = statistics.NormalDist().inv_cdf((1 + confidence) / 2)
+    z = -statistics.NormalDist().inv_cdf((1 - confidence) / 2)  # exact for confidence near 1
     share, extra = correct / samples, z**2 / samples
     centre = (share + extra / 2) / (1 + extra)
     half = math.sqrt(share * (1 - share) * extra + extra**2 / 4) / (1 + extra)
@@ -92,24 +95,15 @@ def over_seeds(values: Iterable[float]) -> Spread:
     if not given:
         raise ValidationError(where, "values", "one or more numbers", repr(values))
     for place, value in enumerate(given):
-        if not _is_number(value) or not math.isfinite(value):
+        if not is_finite(value):
             raise ValidationError(where, f"value at [{place}]", "a finite number", repr(value))
     exact = [float(value) for value in given]
     deviation = statistics.stdev(exact) if len(exact) > 1 else None
     return Spread(statistics.mean(exact), deviation, len(exact))
 
 
-def _whole(where: str, what: str, value: Any, low: int, high: int | None) -> int:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, np.integer))
-        or value < low
-        or (high is not None and value > high)
-    ):
-        wanted = f"an integer >= {low}" if high is None else f"an integer in {low}..{high}"
-        raise ValidationError(where, what, wanted, repr(value))
+def _whole(where: str, what: str, value: Any, low: int, high: int) -> int:
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_whole or not low <= value <= high:
+        raise ValidationError(where, what, f"an integer in {low}..{high}", repr(value))
     return int(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)

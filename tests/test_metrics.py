@@ -3,19 +3,18 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix
 
 import lava_async as la
 from lava_async import metrics
 from lava_async._semantics.connections import Dense
 from lava_async._semantics.graph import Graph, Population
-from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
-from lava_async.metrics import _by_schedule, _measures
+from lava_async.metrics import _by_schedule, _decisions
 from lava_async.study.data import fit_to
-
-HIDDEN, CLASSES = 2, 3
+from records import CLASSES, HIDDEN, make_record, part, with_fields
 
 
 @pytest.fixture
@@ -24,26 +23,6 @@ def graph():
         (4,),
         (Population("hidden", (HIDDEN,), 0, 0, 1), Population("output", (CLASSES,), 0, 0, 1)),
         (Dense(-1, 0, np.ones((HIDDEN, 4))), Dense(0, 1, np.ones((CLASSES, HIDDEN)))),
-    )
-
-
-def make_record(output_steps, forward_steps, hidden=None, synops=None, overflows=None):
-    """A record from when the output neurons fired, (B, *out_shape, T), -1 for never."""
-    output_steps = np.asarray(output_steps, np.int32)
-    forward_steps = np.asarray(forward_steps, np.int64)
-    spikes = (output_steps >= 0).astype(np.int8)
-    samples, steps = forward_steps.shape
-    if hidden is None:
-        hidden = np.zeros((samples, HIDDEN, steps), np.int8)
-    flat = spikes.reshape(samples, -1, steps)
-    zeros = np.zeros((samples, steps), np.int64)
-    return Record(
-        spikes=spikes,
-        all_spikes=np.concatenate([np.asarray(hidden, np.int8), flat], axis=1),
-        forward_steps=forward_steps,
-        synops=zeros if synops is None else np.asarray(synops),
-        output_steps=output_steps,
-        overflows=zeros if overflows is None else np.asarray(overflows),
     )
 
 
@@ -91,6 +70,28 @@ class TestByHand:
         record = make_record([[[1, 0], [-1, -1], [-1, -1]]], [[3, 3]])
         assert metrics.decision_latency(record).tolist() == [1]
 
+    def test_decision_latency_in_time_steps(self, record):
+        # Sample 0: class 2 after the first time step; 1 and 2 after the second: 2 has 2 spikes.
+        assert metrics.decision_latency(record, "time_steps").tolist() == [1, -1, 2]
+        assert metrics.first_correct_latency(record, [2, 0, 0], "time_steps").tolist() == [1, -1, 2]
+        # What class 1 leads by within the second time step is nothing that a whole one shows.
+        assert metrics.first_correct_latency(record, [1, 1, 1], "time_steps").tolist() == [-1] * 3
+        steps, accuracy = metrics.accuracy_curve(record, [2, 0, 0], "time_steps")
+        assert steps.tolist() == [0, 1, 2] and (accuracy * 3).tolist() == [0, 1, 2]
+
+    def test_time_steps_without_forward_steps_are_told_apart(self):
+        # As after an early decision at once: every spike falls on forward step 0.
+        record = make_record([[[0, -1, -1], [-1, 0, 0], [-1, -1, -1]]], [[0, 0, 0]])
+        assert metrics.decision_latency(record).tolist() == [0]
+        assert metrics.decision_latency(record, "time_steps").tolist() == [3]
+
+    def test_synops(self, record):
+        assert metrics.synops_per_sample(record).tolist() == [15, 3, 0]
+
+    def test_confusion_matrix(self, record):
+        matrix = metrics.confusion_matrix(record, [1, 0, 2])
+        assert matrix.tolist() == [[1, 0, 0], [0, 0, 1], [1, 0, 0]]
+
     @pytest.mark.parametrize(
         ("labels", "latency"),
         [([2, 0, 0], [3, -1, 2]), ([1, 1, 1], [4, -1, -1]), ([0, 2, 2], [-1, -1, -1])],
@@ -130,21 +131,79 @@ class TestByHand:
             spike_density=8 / 30,
             forward_steps_per_sample=13 / 3,
             decision_latency=4.0,
+            decision_time_steps=1.5,
             first_correct_latency=2.5,
             synops_per_sample=6.0,
             overflows=3,
         )
+        assert evaluation.accuracy_interval == metrics.wilson_interval(3, 3)
         json.dumps(dataclasses.asdict(evaluation), allow_nan=False)
 
     def test_evaluate_without_any_decision(self, graph):
         record = make_record(np.full((2, CLASSES, 1), -1), [[1], [2]])
         evaluation = metrics.evaluate(graph, record, [1, 1])
-        assert evaluation.decision_latency is None
+        assert evaluation.decision_latency is None and evaluation.decision_time_steps is None
         assert evaluation.first_correct_latency is None
         assert evaluation.accuracy == 0.0
 
 
+UNITS = ("forward_steps", "time_steps")
+
+
 class TestValidation:
+    @pytest.mark.parametrize("unit", ["forward_step", None, 3, "seconds"])
+    def test_unit(self, record, unit):
+        for function in (
+            lambda: metrics.decision_latency(record, unit),
+            lambda: metrics.first_correct_latency(record, [0, 0, 0], unit),
+            lambda: metrics.accuracy_curve(record, [0, 0, 0], unit),
+        ):
+            with pytest.raises(ValidationError, match=r"unit: expected one of .*time_steps"):
+                function()
+
+    @pytest.mark.parametrize(
+        ("change", "text"),
+        [
+            (lambda r: None, r"type: expected a Record \(got NoneType\)"),
+            (lambda r: r.all_spikes, "type: expected a Record"),
+            (lambda r: part(r, slice(0)), r"all_spikes: expected .* at least one sample"),
+            (lambda r: part(r, ..., slice(0)), r"all_spikes: expected .* time step"),
+            (lambda r: with_fields(r, all_spikes=r.all_spikes[0]), "shape of all_spikes"),
+            (lambda r: with_fields(r, spikes=r.spikes[:2]), r"spikes: expected \(3, 3, 2\)"),
+            (lambda r: with_fields(r, output_steps=r.output_steps[:, :1]), "output_steps"),
+            (lambda r: with_fields(r, forward_steps=r.forward_steps[:, :1]), "forward_steps"),
+            (lambda r: with_fields(r, synops=r.synops.T), r"synops: expected \(3, 2\)"),
+            (lambda r: with_fields(r, overflows=r.overflows[0]), "overflows"),
+        ],
+    )
+    def test_records_that_are_none(self, graph, record, change, text):
+        bad = change(record)
+        for function in (
+            lambda: metrics.predict(bad),
+            lambda: metrics.accuracy(bad, [0, 0, 0]),
+            lambda: metrics.confusion_matrix(bad, [0, 0, 0]),
+            lambda: metrics.decision_latency(bad),
+            lambda: metrics.first_correct_latency(bad, [0, 0, 0]),
+            lambda: metrics.accuracy_curve(bad, [0, 0, 0]),
+            lambda: metrics.spikes_per_sample(bad),
+            lambda: metrics.spikes_per_population(graph, bad),
+            lambda: metrics.spike_density(bad),
+            lambda: metrics.synops_per_sample(bad),
+            lambda: metrics.evaluate(graph, bad, [0, 0, 0]),
+            lambda: metrics.agreement(bad, record),
+            lambda: metrics.agreement(record, bad),
+            lambda: metrics.first_difference(record, bad),
+            lambda: metrics.first_difference(bad, record),
+            lambda: metrics.van_rossum_distance(record, bad, 1.0),
+            lambda: metrics.van_rossum_distance(bad, record, 1.0),
+        ):
+            with pytest.raises(ValidationError, match=text):
+                function()
+
+    def test_what_is_no_graph(self, record):
+        with pytest.raises(ValidationError, match=r"graph: type: expected a Graph \(got str\)"):
+            metrics.spikes_per_population("network.net", record)
+
     @pytest.mark.parametrize(
         ("labels", "message"),
         [
@@ -160,6 +219,7 @@ class TestValidation:
             lambda: metrics.accuracy(record, labels),
             lambda: metrics.first_correct_latency(record, labels),
             lambda: metrics.accuracy_curve(record, labels),
+            lambda: metrics.confusion_matrix(record, labels),
             lambda: metrics.evaluate(graph, record, labels),
         )
         for function in functions:
@@ -190,14 +250,15 @@ def records(draw):
     return make_record(output_steps, forward_steps), labels
 
 
-def predictions_at_every_step(record, sample):
-    """Straight from the definition: prediction, or None, after 0, 1, … forward steps."""
+def predictions_at_every_step(record, sample, unit):
+    """Straight from the definition: prediction, or None, after 0, 1, … steps."""
     passed = np.concatenate([[0], np.cumsum(record.forward_steps[sample])])
+    last = passed[-1] if unit == "forward_steps" else len(passed) - 1
     result = []
-    for j in range(passed[-1] + 1):
+    for j in range(last + 1):
         counts = [
             sum(
-                fired >= 0 and passed[t] + fired <= j
+                fired >= 0 and (passed[t] + fired if unit == "forward_steps" else t + 1) <= j
                 for t, fired in enumerate(record.output_steps[sample, c])
             )
             for c in range(CLASSES)
@@ -207,10 +268,10 @@ def predictions_at_every_step(record, sample):
 
 
 class TestAgainstTheDefinition:
-    @given(records(), st.sampled_from([1, 4, 1 << 22]))
-    def test_latencies_and_curve(self, case, block):
+    @given(records(), st.sampled_from([1, 4, 1 << 22]), st.sampled_from(UNITS))
+    def test_latencies_and_curve(self, case, block, unit):
         record, labels = case
-        paths = [predictions_at_every_step(record, b) for b in range(len(labels))]
+        paths = [predictions_at_every_step(record, b, unit) for b in range(len(labels))]
         decided, correct = [], []
         for path, label in zip(paths, labels, strict=True):
             last = path[-1]
@@ -224,12 +285,21 @@ class TestAgainstTheDefinition:
             for j in range(longest)
         ]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_measures, "_BLOCK", block)
-            assert metrics.decision_latency(record).tolist() == decided
-            assert metrics.first_correct_latency(record, labels).tolist() == correct
-            steps, accuracy = metrics.accuracy_curve(record, labels)
+            patch.setattr(_decisions, "_BLOCK", block)
+            assert metrics.decision_latency(record, unit).tolist() == decided
+            assert metrics.first_correct_latency(record, labels, unit).tolist() == correct
+            steps, accuracy = metrics.accuracy_curve(record, labels, unit)
         assert steps.tolist() == list(range(longest))
         assert accuracy.tolist() == curve
+
+    @settings(deadline=None)
+    @given(records())
+    def test_confusion_matrix_as_scikit_learn_has_it(self, case):
+        record, labels = case
+        matrix = metrics.confusion_matrix(record, labels)
+        wanted = confusion_matrix(labels, metrics.predict(record), labels=range(CLASSES))
+        np.testing.assert_array_equal(matrix, wanted)
+        assert matrix.trace() / matrix.sum() == metrics.accuracy(record, labels)
 
     @given(records())
     def test_curve_ends_at_the_accuracy(self, case):
@@ -327,6 +397,9 @@ class TestSchedules:
         assert found.schedules == self.orders and sum(done) == 3 * 4
         assert found.predictions.tolist() == [[0, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
         assert found.accuracy.tolist() == [0.75, 0.5, 0.5]
+        assert found.accuracy_intervals == tuple(
+            metrics.wilson_interval(right, 4) for right in (3, 2, 2)
+        )
         assert found.spikes_per_sample.tolist() == [3, 2, 3]
         assert found.best == (0.75, la.Momentum(1)) and found.best.schedule is self.orders[0]
         assert found.worst == (0.5, la.LayerSync())  # of equal ones the first

@@ -13,12 +13,10 @@ from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import Schedule, check_schedule, check_stop_after
 from lava_async._simulate import check_input, check_sample_ids, simulate
 from lava_async.errors import ValidationError
-from lava_async.metrics._measures import (
-    check_decides,
-    check_labels,
-    predict,
-    spikes_per_sample,
-)
+from lava_async.metrics._activity import spikes_per_sample
+from lava_async.metrics._checks import check_decides, check_labels
+from lava_async.metrics._decisions import predict
+from lava_async.metrics._statistics import Interval, wilson_interval
 
 _HELD = 1 << 27
 """Spike entries of a record that are held at a time: the samples are run in parts."""
@@ -60,6 +58,14 @@ class AccuracyBySchedule:
     def best(self) -> ScheduleAccuracy:
         """Of the highest accuracy; of equal ones the first."""
         return self._at(int(self.accuracy.argmax()))
+
+    @property
+    def accuracy_intervals(self) -> tuple[Interval, ...]:
+        """`wilson_interval` of each accuracy, 95 %."""
+        samples = self.predictions.shape[1]
+        return tuple(
+            wilson_interval(round(share * samples), samples) for share in self.accuracy.tolist()
+        )
 
     @property
     def agreement(self) -> npt.NDArray[np.float64]:

@@ -41,5 +41,5 @@ def few_digits(digits, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for module in ("study.training", "study.comparison", "_cli.evaluate"):
         monkeypatch.setattr(
-            f"lava_async.{module}.load_split", lambda data, train: digits[not train]
+            f"lava_async.{module}.load_split", lambda data, train, root=None: digits[not train]
         )

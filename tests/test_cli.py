@@ -137,7 +137,7 @@ def test_evaluate_and_verify_show_it_too(folder, capsys, monkeypatch):
     draw_bars(monkeypatch)
     x = np.load("input.npy")
     monkeypatch.setattr(
-        "lava_async._cli.evaluate.load_split", lambda data, train: (x, np.arange(4))
+        "lava_async._cli.evaluate.load_split", lambda data, train, root: (x, np.arange(4))
     )
     out, err = run(capsys, "evaluate", "recorded.net", "--backend", "lava", "--json")
     document = json.loads(out)

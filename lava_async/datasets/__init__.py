@@ -8,5 +8,6 @@ from lava_async.datasets import registry
 from lava_async.datasets.digits import DigitsDVS, load_frames
 from lava_async.datasets.frames import to_frames
 from lava_async.datasets.motion import MotionDVS
+from lava_async.datasets.vowels import Vowels
 
-__all__ = ["DigitsDVS", "MotionDVS", "load_frames", "registry", "to_frames"]
+__all__ = ["DigitsDVS", "MotionDVS", "Vowels", "load_frames", "registry", "to_frames"]

@@ -214,6 +214,10 @@ _OFFLINE = (
         "motion", "in which of four directions a digit moves", (2, 34, 34), 4, 12, 10_000,
         "lava_async.datasets.motion:load_frames",
     ),
+    DataSet(
+        "vowels", "which of nine speakers says the vowels, of LPC coefficients", (2, 1, 12), 9, 29,
+        6_400, "lava_async.datasets.vowels:load_frames",
+    ),
 )  # fmt: skip
 
 for _data_set in _OFFLINE:

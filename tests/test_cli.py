@@ -430,10 +430,10 @@ def test_help_names_every_command_and_option(capsys):
         "run": ["--out", "--schedule", "--group-size", "--noise", "--stop-after", "--seed",
                 "--backend", "--force", "--json"],
         "verify": ["--backends", "--schedule", "--group-size", "--stop-after", "--json"],
-        "evaluate": ["--data", "--schedule", "--group-size", "--backend", "--json"],
+        "evaluate": ["--data", "--data-root", "--schedule", "--group-size", "--backend", "--json"],
         "train": ["--out", "--method", "--schedule", "--neuron", "--gradient", "--penalty",
                   "--layers", "--conv", "--batch-size", "--learning-rate", "--epochs", "--seed",
-                  "--data", "--resume", "--json"],
+                  "--data", "--data-root", "--resume", "--json"],
         "demo": ["--out", "--epochs", "--seeds", "--seed", "--json"],
     }.items():
         text = run(capsys, command, "--help")[0]

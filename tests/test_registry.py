@@ -9,7 +9,7 @@ import pytest
 
 import lava_async as la
 from lava_async._cli import main
-from lava_async.datasets import registry
+from lava_async.datasets import digits, motion, registry, vowels
 from lava_async.errors import ValidationError
 from lava_async.study.settings import DIGITS, RECIPES, Settings
 from training_folders import refused, run
@@ -58,6 +58,16 @@ def test_data_sets_are_as_described(name, train):
     assert sorted(set(labels.tolist())) == list(range(data_set.num_classes))
     again, labels_again = registry.load_frames(name, train)
     assert np.array_equal(x, again) and np.array_equal(labels, labels_again)
+
+
+def test_time_steps_are_those_of_the_events():
+    steps = {name: registry.describe(name).bin_us for name in OFFLINE}
+    assert steps == {
+        "digits": digits.SACCADE_US // 10,
+        "motion": motion.FLASH_US,
+        "motion-shuffled": motion.FLASH_US,
+        "vowels": vowels.FRAME_US,
+    }
 
 
 @pytest.mark.parametrize("name", registry.NAMES)

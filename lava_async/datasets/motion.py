@@ -185,3 +185,10 @@ def load_frames(
         [to_frames(data[i][0], data.sensor_size, FLASH_US, NUM_STEPS) for i in range(len(data))]
     )
     return x, data.targets.copy()
+
+
+def load_shuffled_frames(
+    train: bool = True,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """`load_frames` of the control."""
+    return load_frames(train, shuffled_in_time=True)

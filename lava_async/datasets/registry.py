@@ -205,7 +205,9 @@ def load_frames(
     return x, labels.astype(np.int64)
 
 
-_OFFLINE = (
+_DOWNLOADS = "lava_async.datasets.downloads:load_"
+
+_OURS = (
     DataSet(
         "digits", "handwritten digits before an event camera", (2, 34, 34), 10, 10, 10_000,
         "lava_async.datasets.digits:load_frames",
@@ -215,10 +217,29 @@ _OFFLINE = (
         "lava_async.datasets.motion:load_frames",
     ),
     DataSet(
+        "motion-shuffled", "its control: the same frames, in an order that tells nothing",
+        (2, 34, 34), 4, 12, 10_000, "lava_async.datasets.motion:load_shuffled_frames",
+    ),
+    DataSet(
         "vowels", "which of nine speakers says the vowels, of LPC coefficients", (2, 1, 12), 9, 29,
         6_400, "lava_async.datasets.vowels:load_frames",
     ),
+    DataSet(
+        "nmnist", "N-MNIST, handwritten digits before a moving event camera, the first saccade",
+        (2, 34, 34), 10, 10, 10_000, f"{_DOWNLOADS}nmnist",
+        "https://data.mendeley.com/datasets/468j46mzdv",
+    ),
+    DataSet(
+        "shd", "Spiking Heidelberg Digits, spoken in German and English, through a cochlea",
+        (1, 1, 700), 20, 100, 14_000, f"{_DOWNLOADS}shd",
+        "https://zenkelab.org/datasets",
+    ),
+    DataSet(
+        "dvsgesture", "IBM DVS Gesture, eleven gestures of arms and hands, the first 1.5 s",
+        (2, 32, 32), 11, 60, 25_000, f"{_DOWNLOADS}dvsgesture",
+        "https://research.ibm.com/dvsgesture",
+    ),
 )  # fmt: skip
 
-for _data_set in _OFFLINE:
+for _data_set in _OURS:
     register(_data_set)

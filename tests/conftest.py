@@ -26,20 +26,27 @@ def pytest_configure(config):
     done.backward(np.ones((1, 1, 1), np.float32), training.Surrogate())
 
 
+def few(name, train):
+    """The first samples of a split."""
+    from lava_async.study import data
+
+    x, labels = data.load_split(name, train)
+    return x[:48], labels[:48]
+
+
 @pytest.fixture(scope="session")
 def digits():
     """A few samples of each split."""
-    from lava_async.study import data
-
-    splits = [data.load_split("digits", train) for train in (True, False)]
-    return [(x[:48], labels[:48]) for x, labels in splits]
+    return [few("digits", train) for train in (True, False)]
 
 
 @pytest.fixture
 def few_digits(digits, monkeypatch, tmp_path):
-    """Commands see a few digits only, and an empty working directory."""
+    """Commands see a few digits only, or of other data, and an empty working directory."""
+
+    def load_split(name, train, root=None):
+        return digits[not train] if name == "digits" else few(name, train)
+
     monkeypatch.chdir(tmp_path)
     for module in ("study.training", "study.comparison", "_cli.evaluate"):
-        monkeypatch.setattr(
-            f"lava_async.{module}.load_split", lambda data, train: digits[not train]
-        )
+        monkeypatch.setattr(f"lava_async.{module}.load_split", load_split)

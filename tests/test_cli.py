@@ -137,7 +137,7 @@ def test_evaluate_and_verify_show_it_too(folder, capsys, monkeypatch):
     draw_bars(monkeypatch)
     x = np.load("input.npy")
     monkeypatch.setattr(
-        "lava_async._cli.evaluate.load_split", lambda data, train: (x, np.arange(4))
+        "lava_async._cli.evaluate.load_split", lambda data, train, root: (x, np.arange(4))
     )
     out, err = run(capsys, "evaluate", "recorded.net", "--backend", "lava", "--json")
     document = json.loads(out)
@@ -430,10 +430,10 @@ def test_help_names_every_command_and_option(capsys):
         "run": ["--out", "--schedule", "--group-size", "--noise", "--stop-after", "--seed",
                 "--backend", "--force", "--json"],
         "verify": ["--backends", "--schedule", "--group-size", "--stop-after", "--json"],
-        "evaluate": ["--data", "--schedule", "--group-size", "--backend", "--json"],
+        "evaluate": ["--data", "--data-root", "--schedule", "--group-size", "--backend", "--json"],
         "train": ["--out", "--method", "--schedule", "--neuron", "--gradient", "--penalty",
                   "--layers", "--conv", "--batch-size", "--learning-rate", "--epochs", "--seed",
-                  "--data", "--resume", "--json"],
+                  "--data", "--data-root", "--resume", "--json"],
         "demo": ["--out", "--epochs", "--seeds", "--seed", "--json"],
     }.items():
         text = run(capsys, command, "--help")[0]

@@ -221,7 +221,7 @@ LIMITED = """
         from lava_async.study import data, recipe, training
 
     samples = [(x[:48], y[:48]) for x, y in (data.load_split("digits", t) for t in (1, 0))]
-    training.load_split = lambda data, train: samples[not train]
+    training.load_split = lambda data, train, root=None: samples[not train]
     network = recipe.build_network(la.Momentum(8))
     np.save("x.npy", np.ones((4, 2, 34, 34, 50), np.uint8))
     network.export_hdf5("network.net")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,16 +20,15 @@ SINGLE = [name for name, cls in SCHEDULES.items() if cls is not Mixture]
 """Schedules by name; a mixture is several of them."""
 
 
-def one_of(names: Iterable[str]) -> dict[str, Any]:
-    """Options of `typer.Option` for one of some names."""
-    known = list(names)
+def one_of(names: Collection[str]) -> dict[str, Any]:
+    """Options of `typer.Option` for one of some names, those that come later included."""
 
     def parse(name: str) -> str:
-        if name not in known:
-            raise typer.BadParameter(f"expected one of {', '.join(known)} (got {name!r})")
+        if name not in names:
+            raise typer.BadParameter(f"expected one of {', '.join(names)} (got {name!r})")
         return name
 
-    return {"parser": parse, "metavar": f"[{'|'.join(known)}]"}
+    return {"parser": parse, "metavar": f"[{'|'.join(names)}]"}
 
 
 NetArgument = Annotated[
@@ -87,13 +86,22 @@ BackendOption = Annotated[
     ),
 ]
 DataOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--data",
-        **one_of(registry.NAMES),
-        help="Data set; digits comes with the package.",
+        "--data", **one_of(registry.NAMES), help="Data set; digits by default.", show_default=False,
     ),
 ]
+DataRootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root",
+        metavar="FOLDER",
+        help="Where data sets that are fetched lie; by default that of the environment variable "
+        f"{registry.ROOT_VARIABLE}, else one in the user's cache.",
+        show_default=False,
+    ),
+]
+DEFAULT_DATA = "digits"
 InputShapeOption = Annotated[
     str | None,
     typer.Option(

@@ -12,7 +12,8 @@ from lava_async.study.data import fit_to, load_split
 
 def evaluate(
     net: options.NetArgument,
-    data: options.DataOption = "digits",
+    data: options.DataOption = None,
+    data_root: options.DataRootOption = None,
     schedule: options.ScheduleOption = None,
     group_size: options.GroupSizeOption = None,
     noise: options.NoiseOption = None,
@@ -35,7 +36,8 @@ def evaluate(
 
     graph = options.load_network(net, input_shape)
     chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
-    x, labels = load_split(data, train=False)
+    data = data or options.DEFAULT_DATA
+    x, labels = load_split(data, train=False, root=data_root)
     x = fit_to(graph, x, labels, str(net))
     record = simulate_with_bar(graph, x, chosen, backend=backend, stop_after=stop_after)
     result = metrics.evaluate(graph, record, labels)

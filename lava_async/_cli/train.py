@@ -76,7 +76,8 @@ def train(
             show_default=False,
         ),
     ] = None,
-    data: options.DataOption = "digits",
+    data: options.DataOption = None,
+    data_root: options.DataRootOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in FOLDER.")
     ] = False,
@@ -98,6 +99,7 @@ def train(
       lava-async train --out published --gradient unrolled --penalty 0
       lava-async train --out conv --conv 8,16,32 --batch-size 32
       lava-async train --out memory --neuron tutorial --layers 128,64 --learning-rate 0.002
+      lava-async train --out motion --data motion --neuron tutorial --layers 128,64
     """
     if gradient != "unrolled":
         compile_ahead()
@@ -110,7 +112,7 @@ def train(
     }  # fmt: skip
     with results_folder(out, resume):
         if resume:
-            training = study.Training.resume(out)
+            training = study.Training.resume(out, data_root)
             given = {
                 "method": method and method.value,
                 "schedule": schedule and options.choose_schedule(
@@ -125,10 +127,12 @@ def train(
             where = f"{out}: --resume"
             recipes.check_recipe(where, training.settings.recipe, neuron, **asked)
         else:
-            recipe = recipes.choose_recipe(RECIPES[neuron or "default"], **asked)
+            data = data or options.DEFAULT_DATA
+            base = RECIPES[neuron or "default"].for_data(data)
+            recipe = recipes.choose_recipe(base, **asked)
             chosen = _choose_schedule(method, schedule, group_size, noise, seed)
             training = study.Training(
-                Settings(data, chosen, 0 if seed is None else seed, recipe)
+                Settings(data, chosen, 0 if seed is None else seed, recipe), data_root
             )
         wanted = training.settings.recipe.epochs if epochs is None else epochs
         left = max(wanted - training.epoch, 0)

@@ -26,7 +26,7 @@ SACCADE_US = 100_000
 
 _INTERVAL_US = 2_000
 _RUN_IN = 15  # samples: the image already moves when the recording begins
-_WHITE = 16  # scikit-learn's digits have 17 shades
+WHITE = 16  # scikit-learn's digits have 17 shades
 
 # The threshold is coarse on purpose: a few tens of events in 10 ms keep networks sparse.
 _CAMERA = _dvs.Camera(
@@ -48,7 +48,7 @@ def _path(saccades: int) -> npt.NDArray[np.int64]:
 
 
 @functools.cache
-def _digits() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def images_and_labels() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Images (1797, 8, 8) of 0..16 and labels (1797,)."""
     from sklearn.datasets import load_digits
 
@@ -59,9 +59,9 @@ def _digits() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
 @functools.cache
 def _events(saccades: int) -> tuple[npt.NDArray, npt.NDArray[np.int64]]:
     """Events of all digits and where each digit's begin."""
-    images, _ = _digits()
+    images, _ = images_and_labels()
     events, offsets = _dvs.watch(
-        images, _WHITE, _CAMERA, _path(saccades), _INTERVAL_US, run_in=_RUN_IN
+        images, WHITE, _CAMERA, _path(saccades), _INTERVAL_US, run_in=_RUN_IN
     )
     events.setflags(write=False)
     return events, offsets
@@ -145,7 +145,7 @@ class DigitsDVS:
         self.saccades = saccades
         self.transform = transform
         self.target_transform = target_transform
-        labels = _digits()[1]
+        labels = images_and_labels()[1]
         self.indices = _split(labels, train, self.split_seed)
         self.targets = labels[self.indices]
 

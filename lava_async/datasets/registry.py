@@ -1,19 +1,245 @@
-"""The data sets that commands know by name."""
+"""The data sets that are known by name, each described once, here or by its user.
+
+A data set of one's own is known to every command and function of this process once it is
+registered:
+
+>>> import numpy as np
+>>> from lava_async.datasets import registry
+>>> def load_blinks(train):  # half of the samples blink early, half of them late
+...     labels = np.arange(40 if train else 20) % 2
+...     x = np.zeros((len(labels), 1, 2, 2, 4), np.uint8)
+...     x[np.arange(len(labels)), ..., 3 * labels] = 1
+...     return x, labels
+>>> blinks = registry.register(
+...     registry.DataSet(
+...         name="blinks",
+...         about="four pixels that blink early or late",
+...         input_shape=(1, 2, 2),
+...         num_classes=2,
+...         num_steps=4,
+...         bin_us=10_000,
+...         loader=load_blinks,
+...     )
+... )
+>>> x, labels = registry.load_frames("blinks", train=False)
+>>> x.shape, labels.shape
+((20, 1, 2, 2, 4), (20,))
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
+import re
+from collections.abc import Callable, KeysView
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-_LOADERS = {"digits": "lava_async.datasets.digits:load_frames"}
-"""Where the frames of each come from; imported when asked for."""
+from lava_async.datasets.packed import PackedFrames
+from lava_async.errors import ValidationError
 
-NAMES = tuple(_LOADERS)
+Frames = npt.NDArray[np.uint8] | PackedFrames
+"""Input frames (M, *input_shape, T): an array, or on disk what gives its samples as arrays."""
+
+ROOT_VARIABLE = "LAVA_ASYNC_DATA"
 
 
-def load_frames(name: str, train: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Input frames (M, *input_shape, T) and labels (M,) of the training or the test split."""
-    module, _, function = _LOADERS[name].partition(":")
-    return getattr(importlib.import_module(module), function)(train)
+@dataclass(frozen=True)
+class DataSet:
+    """What a data set is, and where its frames come from.
+
+    Attributes
+    ----------
+    name : str
+        Lower-case letters, digits, ``-`` and ``_``; begins with a letter.
+    about : str
+        In a few words.
+    input_shape : (C, H, W)
+        Of one frame: polarities, height, width.
+    num_classes : int
+        Labels are in 0..num_classes - 1.
+    num_steps : int
+        Time steps T of each sample.
+    bin_us : int
+        Length of a time step in µs.
+    loader : callable or str
+        Called as ``loader(train)`` for frames (M, *input_shape, T) of uint8 and labels (M,); as
+        ``loader(train, root)``, with a folder for files, where ``download`` is set. A text
+        ``"module:function"`` is imported when the data are asked for.
+    download : str or None
+        Where the files come from; None where nothing is fetched.
+
+    Raises
+    ------
+    ValidationError
+        A field is outside of what it may be.
+    """
+
+    name: str
+    about: str
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    num_steps: int
+    bin_us: int
+    loader: Callable[..., tuple[Any, Any]] | str
+    download: str | None = None
+
+    def __post_init__(self) -> None:
+        where = f"data set {self.name}"
+        if not isinstance(self.name, str) or not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name):
+            wanted = "lower-case letters, digits, - and _, a letter first"
+            raise ValidationError("data set", "name", wanted, repr(self.name))
+        shape = self.input_shape
+        if not isinstance(shape, tuple) or len(shape) != 3 or not all(map(_positive, shape)):
+            raise ValidationError(where, "input_shape", "three integers >= 1", shape)
+        for field in ("num_classes", "num_steps", "bin_us"):
+            if not _positive(getattr(self, field)):
+                raise ValidationError(where, field, "an integer >= 1", repr(getattr(self, field)))
+        if not callable(self.loader) and not re.fullmatch(r"[\w.]+:\w+", str(self.loader)):
+            wanted = "a function or 'module:function'"
+            raise ValidationError(where, "loader", wanted, repr(self.loader))
+
+    def load(self, train: bool, root: Path) -> tuple[Any, Any]:
+        """What the loader gives."""
+        loader = self.loader
+        if isinstance(loader, str):
+            module, _, function = loader.partition(":")
+            loader = getattr(importlib.import_module(module), function)
+        return loader(train) if self.download is None else loader(train, root)
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+_BY_NAME: dict[str, DataSet] = {}
+
+NAMES: KeysView[str] = _BY_NAME.keys()
+"""Of all data sets, in order of registration; sees those that come later, too."""
+
+
+def register(data_set: DataSet) -> DataSet:
+    """Make a data set known by its name, and return it.
+
+    Processes that start afresh know it only once they have registered it themselves.
+
+    Raises
+    ------
+    ValidationError
+        The name is taken.
+    """
+    if data_set.name in _BY_NAME:
+        raise ValidationError("register", "name", "one that is not taken", repr(data_set.name))
+    _BY_NAME[data_set.name] = data_set
+    return data_set
+
+
+def describe(name: str) -> DataSet:
+    """The data set of that name.
+
+    Raises
+    ------
+    ValidationError
+        There is none.
+    """
+    if name not in _BY_NAME:
+        raise ValidationError("data set", "name", f"one of {', '.join(NAMES)}", repr(name))
+    return _BY_NAME[name]
+
+
+def data_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """The folder for downloaded data sets.
+
+    The one given, else that of the environment variable ``LAVA_ASYNC_DATA``, else
+    ``lava_async/data`` in the user's cache folder (``XDG_CACHE_HOME``, else ``~/.cache``).
+    Nothing is created.
+    """
+    if root is None:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        root = os.environ.get(ROOT_VARIABLE) or Path(cache) / "lava_async" / "data"
+    return Path(root).expanduser()
+
+
+def load_frames(
+    name: str, train: bool, root: str | os.PathLike[str] | None = None
+) -> tuple[Frames, npt.NDArray[np.int64]]:
+    """The training or the test split of a data set.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`.
+    train : bool
+    root : path, optional
+        Folder of downloaded data sets, see `data_root`.
+
+    Returns
+    -------
+    x : (M, *input_shape, T) uint8
+        Event counts. Those of the data sets to download stay on the disk
+        (`packed.PackedFrames`): index them, or make them an array.
+    labels : (M,) int64
+
+    Raises
+    ------
+    ValidationError
+        There is no such data set, it cannot be had, or it is not as described.
+    """
+    data_set = describe(name)
+    x, labels = data_set.load(train, data_root(root))
+    where, labels = f"data set {name}", np.asarray(labels)
+    shape = (len(labels), *data_set.input_shape, data_set.num_steps)
+    if tuple(x.shape) != shape or x.dtype != np.uint8:
+        raise ValidationError(where, "frames", f"{shape} of uint8", f"{x.shape} of {x.dtype}")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
+        got = f"{labels.shape} of {labels.dtype}"
+        raise ValidationError(where, "labels", "one or more integers, one a sample", got)
+    wrong = (labels < 0) | (labels >= data_set.num_classes)
+    if wrong.any():
+        wanted = f"0 <= label < {data_set.num_classes}"
+        raise ValidationError(where, "labels", wanted, labels[wrong][0])
+    return x, labels.astype(np.int64)
+
+
+_DOWNLOADS = "lava_async.datasets.downloads:load_"
+
+_OURS = (
+    DataSet(
+        "digits", "handwritten digits before an event camera", (2, 34, 34), 10, 10, 10_000,
+        "lava_async.datasets.digits:load_frames",
+    ),
+    DataSet(
+        "motion", "in which of four directions a digit moves", (2, 34, 34), 4, 12, 10_000,
+        "lava_async.datasets.motion:load_frames",
+    ),
+    DataSet(
+        "motion-shuffled", "its control: the same frames, in an order that tells nothing",
+        (2, 34, 34), 4, 12, 10_000, "lava_async.datasets.motion:load_shuffled_frames",
+    ),
+    DataSet(
+        "vowels", "which of nine speakers says the vowels, of LPC coefficients", (2, 1, 12), 9, 29,
+        6_400, "lava_async.datasets.vowels:load_frames",
+    ),
+    DataSet(
+        "nmnist", "N-MNIST, handwritten digits before a moving event camera, the first saccade",
+        (2, 34, 34), 10, 10, 10_000, f"{_DOWNLOADS}nmnist",
+        "https://data.mendeley.com/datasets/468j46mzdv",
+    ),
+    DataSet(
+        "shd", "Spiking Heidelberg Digits, spoken in German and English, through a cochlea",
+        (1, 1, 700), 20, 100, 14_000, f"{_DOWNLOADS}shd",
+        "https://zenkelab.org/datasets",
+    ),
+    DataSet(
+        "dvsgesture", "IBM DVS Gesture, eleven gestures of arms and hands, the first 1.5 s",
+        (2, 32, 32), 11, 60, 25_000, f"{_DOWNLOADS}dvsgesture",
+        "https://research.ibm.com/dvsgesture",
+    ),
+)  # fmt: skip
+
+for _data_set in _OURS:
+    register(_data_set)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,18 +15,19 @@ from lava_async.datasets import registry
 from lava_async.errors import ValidationError
 
 Split = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
-"""Inputs (M, *input_shape, T) and labels (M,)."""
+"""Inputs (M, *input_shape, T), which `registry.load_frames` may have left on the disk, and labels
+(M,)."""
 
 
-def load_split(name: str, train: bool) -> Split:
-    """The training or the test split."""
-    return registry.load_frames(name, train)
+def load_split(name: str, train: bool, root: str | os.PathLike[str] | None = None) -> Split:
+    """The training or the test split, as `registry.load_frames`."""
+    return cast(Split, registry.load_frames(name, train, root))
 
 
 def fit_to(
     graph: Graph, x: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], where: str
 ) -> npt.NDArray[np.uint8]:
-    """Inputs in the input shape of a network; it may see them flat, in C order.
+    """Inputs as an array in the input shape of a network; it may see them flat, in C order.
 
     Raises
     ------
@@ -41,4 +44,4 @@ def fit_to(
         raise ValidationError(
             where, "outputs", f"at least {classes}, a class each", graph.out_shape
         )
-    return x.reshape(len(x), *graph.input_shape, x.shape[-1])
+    return np.asarray(x).reshape(len(x), *graph.input_shape, x.shape[-1])

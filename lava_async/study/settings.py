@@ -133,6 +133,18 @@ class Recipe:
             factor = self.final_rate + (1 - self.final_rate) * cosine
         return self.learning_rate * factor
 
+    def for_data(self, name: str) -> Recipe:
+        """The same for a data set: its input shape, and a neuron for each of its classes.
+
+        Raises
+        ------
+        ValidationError
+            There is no such data set, or the network does not fit it.
+        """
+        data = registry.describe(name)
+        sizes = (*self.sizes[:-1], data.num_classes)
+        return dataclasses.replace(self, input_shape=data.input_shape, sizes=sizes)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, from which `from_dict` makes the recipe again."""
         values = dataclasses.asdict(self)
@@ -251,9 +263,13 @@ class Settings:
     recipe: Recipe = DIGITS
 
     def __post_init__(self) -> None:
-        if self.data not in registry.NAMES:
-            known = f"one of {', '.join(registry.NAMES)}"
-            raise ValidationError("training", "data", known, repr(self.data))
+        data = registry.describe(self.data)
+        for what, wanted, got in (
+            ("input_shape", data.input_shape, self.recipe.input_shape),
+            ("outputs", data.num_classes, self.recipe.sizes[-1]),
+        ):
+            if got != wanted:
+                raise ValidationError("recipe", what, f"{wanted}, as of {self.data}", got)
         random.check_seed("training", self.seed)
 
     @property

@@ -36,6 +36,8 @@ class Training:
     Attributes
     ----------
     settings : Settings
+    data_root : Path or None
+        Folder of downloaded data sets, as `registry.load_frames` takes it.
     network : lava_async.slayer.Network
     optimizer : torch.optim.Optimizer
     history : list of dict
@@ -43,6 +45,7 @@ class Training:
     """
 
     settings: Settings
+    data_root: Path | None = None
     network: Any = field(init=False)
     optimizer: torch.optim.Optimizer = field(init=False)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -90,8 +93,7 @@ class Training:
             self.save(folder)
         if self.epoch >= epochs:
             return
-        data = self.settings.data
-        train, test = splits or (load_split(data, train=True), load_split(data, train=False))
+        train, test = splits or (self._split(train=True), self._split(train=False))
         while self.epoch < epochs:
             self._train_epoch(train, test)
             if save_each or self.epoch == epochs:
@@ -123,10 +125,13 @@ class Training:
             }
         )
 
+    def _split(self, train: bool) -> Split:
+        return load_split(self.settings.data, train=train, root=self.data_root)
+
     def by_order(self) -> list[dict[str, Any]]:
         """`accuracy_by_order` on the test split."""
         graph = self.network.graph()
-        x, labels = load_split(self.settings.data, train=False)
+        x, labels = self._split(train=False)
         return accuracy_by_order(graph, fit_to(graph, x, labels, NETWORK), labels)
 
     def save(self, folder: Path) -> None:
@@ -174,7 +179,7 @@ class Training:
         return is_complete and written.read_bytes() == self._metrics()
 
     @classmethod
-    def resume(cls, folder: Path) -> Training:
+    def resume(cls, folder: Path, data_root: Path | None = None) -> Training:
         """The training that `save` wrote.
 
         Raises
@@ -186,7 +191,7 @@ class Training:
         content = checkpoint.read(path)
         try:
             check_fields("checkpoint", content, _CONTENT)
-            training = cls(Settings.from_dict(content["settings"]))
+            training = cls(Settings.from_dict(content["settings"]), data_root)
             training._restore(content)
         except ValidationError as error:
             raise error.at(f"{path}: {error.where}", FileFormatError) from error

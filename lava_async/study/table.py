@@ -1,0 +1,208 @@
+"""The tables of a study: one row a network and a way to run it, and accuracy's course."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lava_async._files.atomic import atomic_paths
+from lava_async.study.grid import Run
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trained network, run in one way on labelled samples.
+
+    Attributes
+    ----------
+    data : str
+        Name of the data set.
+    method : str
+        How it was trained, or ``given`` for a network file of the user's.
+    trained_with : str
+        Schedule of the training, as ``momentum:8`` or ``mixture``; of a given file what it
+        records, or nothing.
+    group_size : int, optional
+        F of that schedule; None for a mixture.
+    penalty : float, optional
+        On spikes, in training.
+    epochs, seed : int, optional
+        Of the training.
+    network : str
+        First 16 hex digits of the SHA-256 of the network's file.
+    name : str
+        Label for the network.
+    run : str
+        Schedule that it was run under, as ``layer:8``.
+    scheduler : str
+        ``Schedule.name`` of that one.
+    run_group_size : int
+        F of that one.
+    stop_after : int, optional
+        Forward steps that follow the first output spike of a time step (K); None for all.
+    samples, correct : int
+    accuracy, accuracy_low, accuracy_high : float
+        Share of right predictions, and its 95% confidence interval (Wilson score).
+    spikes_per_sample : float
+        Of all neurons.
+    density : float
+        Spikes / (neurons x time steps).
+    synops_per_sample, forward_steps_per_sample : float
+    decision_step, decision_time_step : float, optional
+        Forward steps and time steps until the decision that stands, mean over the samples that
+        decide; None if none does.
+    """
+
+    data: str
+    method: str
+    trained_with: str
+    group_size: int | None
+    penalty: float | None
+    epochs: int | None
+    seed: int | None
+    network: str
+    name: str
+    run: str
+    scheduler: str
+    run_group_size: int
+    stop_after: int | None
+    samples: int
+    correct: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    spikes_per_sample: float
+    density: float
+    synops_per_sample: float
+    forward_steps_per_sample: float
+    decision_step: float | None
+    decision_time_step: float | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """Accuracy of a network if every sample were decided after so many forward steps.
+
+    Attributes
+    ----------
+    name, network, seed, run
+        As those of the `Row` without early decision.
+    forward_step : int
+        Since the start of the sample.
+    accuracy : float
+    """
+
+    name: str
+    network: str
+    seed: int | None
+    run: str
+    forward_step: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Label:
+    """What the rows and points of one network begin with; the attributes as in `Row`."""
+
+    data: str
+    method: str
+    trained_with: str
+    group_size: int | None
+    penalty: float | None
+    epochs: int | None
+    seed: int | None
+    network: str
+    name: str
+
+
+def make_row(label: Label, run: Run, sums: dict[str, Any]) -> Row:
+    """The row of a network and a way to run it, from sums over the samples (`cells.run`)."""
+    samples, correct, decided = sums["samples"], sums["correct"], sums["decided"]
+    low, high = _wilson(correct, samples)
+    return Row(
+        **dataclasses.asdict(label),
+        run=run.spec,
+        scheduler=run.schedule.name,
+        run_group_size=run.schedule.group_size,
+        stop_after=run.stop_after,
+        samples=samples,
+        correct=correct,
+        accuracy=correct / samples,
+        accuracy_low=low,
+        accuracy_high=high,
+        spikes_per_sample=sums["spikes"] / samples,
+        density=sums["spikes"] / (samples * sums["neurons"] * sums["time_steps"]),
+        synops_per_sample=sums["synops"] / samples,
+        forward_steps_per_sample=sums["forward_steps"] / samples,
+        decision_step=sums["decision_steps"] / decided if decided else None,
+        decision_time_step=sums["decision_time_steps"] / decided if decided else None,
+    )
+
+
+def make_points(label: Label, run: Run, sums: dict[str, Any]) -> list[Point]:
+    """The course of accuracy of a run, where its sums have one."""
+    return [
+        Point(label.name, label.network, label.seed, run.spec, step, correct / sums["samples"])
+        for step, correct in enumerate(sums["curve"] or ())
+    ]
+
+
+def _wilson(correct: int, samples: int) -> tuple[float, float]:
+    """95% confidence interval of a share: the Wilson score interval (Wilson 1927)."""
+    z = 1.959963984540054
+    share, shrink = correct / samples, 1 + z * z / samples
+    middle = (share + z * z / (2 * samples)) / shrink
+    half = z / shrink * math.sqrt(share * (1 - share) / samples + z * z / (4 * samples**2))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def write_tables(
+    folder: Path, rows: Sequence[Row], points: Sequence[Point], description: dict[str, Any]
+) -> None:
+    """Write ``table.csv``, ``curves.csv`` and ``table.json``: all of them, or none.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    rows, points : sequence
+        In the order of the files.
+    description : dict
+        What the study was asked for, for ``table.json``.
+
+    Raises
+    ------
+    OSError
+        The disk is full or failed.
+    """
+    document = {**description, "rows": [dataclasses.asdict(row) for row in rows]}
+    contents = {
+        "curves.csv": _csv(Point, points),
+        "table.json": json.dumps(document, indent=2) + "\n",
+        "table.csv": _csv(Row, rows),
+    }
+    with atomic_paths(*(folder / name for name in contents)) as paths:
+        for path, content in zip(paths, contents.values(), strict=True):
+            path.write_text(content, encoding="utf-8", newline="")
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """The rows that `write_tables` wrote."""
+    document = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+    return [Row(**values) for values in document["rows"]]
+
+
+def _csv(kind: type, items: Sequence[Any]) -> str:
+    """A table with a heading; what is None is empty, numbers read back as they were."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in dataclasses.fields(kind))
+    writer.writerows(dataclasses.astuple(item) for item in items)
+    return text.getvalue()

@@ -130,7 +130,7 @@ def test_on_a_cluster_with_a_killed_worker_tables_are_those_of_one_process(clust
     assert cell_files(tmp_path / "cluster").keys() == names
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere", "smoke://signal:1"])
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere", "tcp://", "smoke://signal:1"])
 def test_a_cluster_that_cannot_be_reached_is_refused(address, tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "_CONNECT_TIMEOUT", "500ms")
     with pytest.raises(ValidationError, match=f"^--scheduler: address: .*got {address}"):

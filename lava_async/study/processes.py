@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lava_async.errors import ExecutionError, ValidationError
 
+_ADDRESS = re.compile(r"(tcp|tls)://\S+:\d+")
 _CONNECT_TIMEOUT = "30s"
 
 
@@ -49,8 +51,7 @@ def each(
             # another type, and compile anew.
             settings: dict[str, Any] = {
                 "backend": "loky", "n_jobs": min(jobs or joblib.cpu_count(), len(calls)),
-                "max_nbytes": None,
-                "inner_max_num_threads": 1,
+                "max_nbytes": None, "inner_max_num_threads": 1,
             }  # fmt: skip
         else:
             client = stack.enter_context(_connected(scheduler))
@@ -80,8 +81,10 @@ def _connected(scheduler: str) -> Any:
         raise ValidationError(
             "--scheduler", "package", "dask[distributed], as with lava-async[cluster]", "none"
         ) from error
+    wanted = "that of a Dask scheduler that answers, as tcp://HOST:PORT"
+    if not _ADDRESS.fullmatch(scheduler):  # of others Dask's client may wait for ever
+        raise ValidationError("--scheduler", "address", wanted, scheduler)
     try:
         return Client(scheduler, timeout=_CONNECT_TIMEOUT, set_as_default=False)
-    except (OSError, ValueError) as error:  # none there; no address
-        wanted = "that of a Dask scheduler that answers, such as tcp://host:8786"
+    except OSError as error:
         raise ValidationError("--scheduler", "address", wanted, scheduler) from error

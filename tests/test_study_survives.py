@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+import lava_async as la
 from lava_async._cli import main
 from lava_async.errors import ExecutionError, ValidationError
-from lava_async.study import processes, run_study
+from lava_async.study import cells, processes, run_study
 from studies import TINY, cell_files, tables
 
 pytestmark = pytest.mark.timeout(280)
@@ -128,6 +129,25 @@ def test_on_a_cluster_with_a_killed_worker_tables_are_those_of_one_process(clust
     assert tables(tmp_path / "cluster") == tables(tmp_path / "here")
     names = cell_files(tmp_path / "here").keys()
     assert cell_files(tmp_path / "cluster").keys() == names
+
+
+@pytest.mark.parametrize("kind", ["train", "run"])
+@pytest.mark.parametrize(
+    ("of", "what", "says"),
+    [
+        ("code", "sources", "worker: lava_async: expected .*, with the sources that the study"),
+        ("data", "digest", "data digits: samples: expected those that the study began with"),
+    ],
+)
+def test_a_worker_with_another_package_or_other_data_computes_nothing(kind, of, what, says):
+    described = cells.describe_data("digits", 8, train=kind == "train")
+    settings = TINY.trainings()[0].settings.to_dict()
+    order = {"schedule": la.Fifo(8).to_dict(), "stop_after": None}
+    cell = {"settings": settings, "data": described, "code": dict(cells.code()), **order}
+    cell[of][what] = "another"
+    arguments = (cell,) if kind == "train" else (None, [cell])
+    with pytest.raises(ExecutionError, match=f"^{says}"):
+        getattr(cells, kind)(*arguments)
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere", "tcp://", "smoke://signal:1"])

@@ -66,9 +66,14 @@ def load(name: str, samples: int | None, train: bool) -> tuple[Split, str]:
     return (x, labels), sha.hexdigest()
 
 
-def _load_described(data: dict[str, Any]) -> Split:
+def _load_described(configuration: dict[str, Any]) -> Split:
+    """The data of a cell; raises `ExecutionError` if a cell is another one on this machine."""
+    if configuration["code"] != code():
+        wanted = f"{configuration['code']['version']}, with the sources that the study began with"
+        raise ExecutionError("worker", "lava_async", wanted, code()["version"])
+    data = configuration["data"]
     split, digest = load(data["name"], data["samples"], data["train"])
-    if digest != data["digest"]:  # on another machine
+    if digest != data["digest"]:
         raise ExecutionError(
             f"data {data['name']}", "samples", "those that the study began with", "others"
         )
@@ -85,14 +90,14 @@ def train(configuration: dict[str, Any]) -> list[Result]:
     Parameters
     ----------
     configuration : dict
-        ``settings`` (`Settings.to_dict`) and ``data`` (`describe_data`).
+        ``settings`` (`Settings.to_dict`), ``data`` (`describe_data`) and ``code`` (`code`).
     """
     # SLAYER tells of toolboxes that nobody asked for, and stdout may be a document.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         from lava_async.study import health, recipe  # load torch and SLAYER
 
     settings = Settings.from_dict(configuration["settings"])
-    x, labels = _load_described(configuration["data"])
+    x, labels = _load_described(configuration)
     network = recipe.build_network(settings.schedule, settings.seed, settings.recipe)
     network.num_threads = 1
     optimizer = recipe.build_optimizer(network, settings.recipe)
@@ -123,13 +128,13 @@ def run(graph: Graph, configurations: Sequence[dict[str, Any]]) -> list[Result]:
     ----------
     graph : Graph
     configurations : sequence of dict
-        ``schedule`` (`Schedule.to_dict`), ``stop_after`` and ``data`` (`describe_data`).
+        ``schedule`` (`Schedule.to_dict`), ``stop_after``, and ``data`` and ``code`` as in `train`.
     """
     return [(_run(graph, configuration), None) for configuration in configurations]
 
 
 def _run(graph: Graph, configuration: dict[str, Any]) -> dict[str, Any]:
-    x, labels = _load_described(configuration["data"])
+    x, labels = _load_described(configuration)
     stop = configuration["stop_after"]
     record = simulate(
         graph, fit_to(graph, x, labels, "network"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -79,12 +80,16 @@ def run_study(
     ValidationError
         The folder holds something else; a given network cannot be read, or does not fit the
         data; the cluster cannot be reached.
+    ModuleNotFoundError
+        There are networks to train, and no torch or Lava.
     ExecutionError
         A cell failed, or the disk did. What is done stands.
     """
     place = Path(folder)
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise ValidationError("study", "jobs", "None or an integer >= 1", repr(jobs))
+    if study.methods and scheduler is None:
+        _check_can_train()
     given = [read_given(study, Path(file)) for file in study.given]
     description = {
         **study.to_dict(),
@@ -101,6 +106,13 @@ def run_study(
             raise ExecutionError(place, "tables", wanted, error.strerror or error) from error
         _write_json(place / SUMMARY, {"study": description, **_made_by()})
     return Outcome(rows, points, work.computed, work.warnings())
+
+
+def _check_can_train() -> None:
+    """Raise `ModuleNotFoundError` here, and not from another process, where it loses the name."""
+    for name in ("torch", "lava"):
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def _is_begun(folder: Path, description: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,17 @@ def test_on_a_cluster_with_a_killed_worker_tables_are_those_of_one_process(clust
     assert tables(tmp_path / "cluster") == tables(tmp_path / "here")
     names = cell_files(tmp_path / "here").keys()
     assert cell_files(tmp_path / "cluster").keys() == names
+
+
+def test_threads_of_one_worker_train_what_one_alone_does():
+    data = cells.describe_data("digits", TINY.samples, train=True)
+    configurations = [
+        {"settings": each.settings.to_dict(), "data": data, "code": cells.code()}
+        for each in TINY.trainings()
+    ]
+    alone = [cells.train(each) for each in configurations]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(cells.train, configurations * 4)) == alone * 4
 
 
 @pytest.mark.parametrize("kind", ["train", "run"])

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import io
 import tempfile
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,14 +85,23 @@ Result = tuple[dict[str, Any], bytes | None]
 """Plain data, and the file of the network that a cell trained."""
 
 
+# Workers of a cluster may have threads, which share PyTorch's generator and number of threads.
+_TRAINING = threading.Lock()
+
+
 def train(configuration: dict[str, Any]) -> list[Result]:
-    """Train a network: warnings, and a digest of its file.
+    """Train a network: warnings, and a digest of its file. One at a time in a process.
 
     Parameters
     ----------
     configuration : dict
         ``settings`` (`Settings.to_dict`), ``data`` (`describe_data`) and ``code`` (`code`).
     """
+    with _TRAINING:
+        return [_train(configuration)]
+
+
+def _train(configuration: dict[str, Any]) -> Result:
     # SLAYER tells of toolboxes that nobody asked for, and stdout may be a document.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         from lava_async.study import health, recipe  # load torch and SLAYER
@@ -118,7 +128,7 @@ def train(configuration: dict[str, Any]) -> list[Result]:
         network.export_hdf5(path)
         file = path.read_bytes()
     digest = hashlib.sha256(file).hexdigest()
-    return [({"warnings": list(told), "network": digest}, file)]
+    return {"warnings": list(told), "network": digest}, file
 
 
 def run(graph: Graph, configurations: Sequence[dict[str, Any]]) -> list[Result]:

@@ -424,7 +424,7 @@ def test_verify_command_fails_on_a_difference(traced, capsys, monkeypatch):
 def test_help_names_every_command_and_option(capsys):
     out, err = run(capsys, "--help")
     assert err == ""
-    for command in ("run", "verify", "evaluate", "train", "demo"):
+    for command in ("run", "verify", "evaluate", "train", "demo", "study"):
         assert f"\n  {command} " in out
     for command, options in {
         "run": ["--out", "--schedule", "--group-size", "--noise", "--stop-after", "--seed",
@@ -435,6 +435,9 @@ def test_help_names_every_command_and_option(capsys):
                   "--layers", "--conv", "--batch-size", "--learning-rate", "--epochs", "--seed",
                   "--data", "--data-root", "--resume", "--json"],
         "demo": ["--out", "--epochs", "--seeds", "--seed", "--json"],
+        "study": ["--out", "--preset", "--data", "--methods", "--given", "--train-schedules",
+                  "--group-size", "--schedules", "--stop-after", "--penalty", "--seeds",
+                  "--epochs", "--samples", "--jobs", "--scheduler", "--json"],
     }.items():
         text = run(capsys, command, "--help")[0]
         assert f"  lava-async {command}" in text, "an example"

@@ -39,6 +39,17 @@ for backend in ("reference", "kernel"):
     assert done.stdout == "[0]\n[0]\n", done.stderr
 
 
+def test_a_study_of_given_networks_runs(folder):
+    weights = np.random.default_rng(0).integers(-20, 40, (10, 2312))
+    write_net(folder / "digits.net", [dense(2 * weights, neuron())])
+    done = run(folder, """
+from lava_async._cli import main
+sys.exit(main(["study", "--out", "out", "--given", "digits.net", "--samples", "8"]))
+""")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("table: out/table.csv\n")
+
+
 @pytest.mark.parametrize("backend", ["lava", "graph"])
 def test_backends_in_lava_are_refused(backend, folder):
     done = run(folder, f"""
@@ -60,6 +71,7 @@ except la.errors.UnsupportedError as error:
         ("run network.net input.npy --out out.npz --backend lava", "simulate: backend: "),
         ("verify network.net input.npy", "simulate: backend: expected reference or kernel"),
         ("train --out out", "torch: expected an installed package, as with Python 3.10 to 3.12"),
+        ("study --out out", "torch: expected an installed package, as with Python 3.10 to 3.12"),
         ("demo --out out", "torch: expected an installed package, as with Python 3.10 to 3.12"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lava_async._cli import demo, evaluate, run, train, verify
+from lava_async._cli import demo, evaluate, run, study, train, verify
 
 app = typer.Typer(
     name="lava-async",
@@ -41,5 +41,7 @@ def _options(
 ) -> None: ...
 
 
-for command in (demo.demo, train.train, evaluate.evaluate, run.run, verify.verify):
+for command in (
+    demo.demo, train.train, evaluate.evaluate, run.run, verify.verify, study.study,
+):  # fmt: skip
     app.command()(command)

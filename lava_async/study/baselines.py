@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lava_async.study.results import LAYERED, UNLAYERED, WITH_PENALTY, Cell, Results, Variant
+from lava_async.study.grid import LAYERED, WITH_PENALTY
+from lava_async.study.results import UNLAYERED, Cell, Results, Variant
 
 _ALIKE = "networks trained unlayered and layered, from the same seeds and epochs"
 

@@ -13,14 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from lava_async.study.baselines import Baseline, baselines
-from lava_async.study.results import (
-    MIXTURE,
-    Cell,
-    Results,
-    is_layer_by_layer,
-    order_text,
-    share,
-)
+from lava_async.study.grid import MIXTURE
+from lava_async.study.results import Cell, Results, is_layer_by_layer, order_text, share
 from lava_async.study.table import Row
 
 HOLDS, FAILS, UNTESTED = "holds", "does not hold", "not tested here"

@@ -20,7 +20,8 @@ from lava_async.study.document import (
     to_html,
     to_markdown,
 )
-from lava_async.study.results import GIVEN, Cell, Results, is_layer_by_layer, order_text
+from lava_async.study.grid import GIVEN
+from lava_async.study.results import Cell, Results, is_layer_by_layer, order_text
 from lava_async.study.table import Point, Row
 
 if TYPE_CHECKING:

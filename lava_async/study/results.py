@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from lava_async._semantics.schedule import Fifo, LayerSync, Momentum, Random
+from lava_async.study.grid import DECISIVE, GIVEN, LAYERED, MIXTURE, UNROLLED, WITH_PENALTY
 from lava_async.study.table import Row
 
-LAYERED, WITH_PENALTY = "layered", "layered + penalty"
-UNROLLED, DECISIVE, MIXTURE = "unrolled", "decisive", "decisive, mixture"
-GIVEN = "given"
 UNLAYERED = (UNROLLED, DECISIVE, MIXTURE)
 
 _SCHEDULERS = (LayerSync.name, Momentum.name, Random.name, Fifo.name)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lava_async._files.atomic import atomic_paths
+from lava_async.metrics import wilson_interval
+from lava_async.study.grid import Run
 
 
 @dataclass(frozen=True)
@@ -94,3 +105,95 @@ class Point:
     run: str
     forward_step: int
     accuracy: float
+
+
+@dataclass(frozen=True)
+class Label:
+    """What the rows and points of one network begin with; the attributes as in `Row`."""
+
+    data: str
+    method: str
+    trained_with: str
+    group_size: int | None
+    penalty: float | None
+    epochs: int | None
+    seed: int | None
+    network: str
+    name: str
+
+
+def make_row(label: Label, run: Run, sums: dict[str, Any]) -> Row:
+    """The row of a network and a way to run it, from sums over the samples (`cells.run`)."""
+    samples, correct, decided = sums["samples"], sums["correct"], sums["decided"]
+    low, high = wilson_interval(correct, samples)
+    return Row(
+        **dataclasses.asdict(label),
+        run=run.spec,
+        scheduler=run.schedule.name,
+        run_group_size=run.schedule.group_size,
+        stop_after=run.stop_after,
+        samples=samples,
+        correct=correct,
+        accuracy=correct / samples,
+        accuracy_low=low,
+        accuracy_high=high,
+        spikes_per_sample=sums["spikes"] / samples,
+        density=sums["spikes"] / (samples * sums["neurons"] * sums["time_steps"]),
+        synops_per_sample=sums["synops"] / samples,
+        forward_steps_per_sample=sums["forward_steps"] / samples,
+        decision_step=sums["decision_steps"] / decided if decided else None,
+        decision_time_step=sums["decision_time_steps"] / decided if decided else None,
+    )
+
+
+def make_points(label: Label, run: Run, sums: dict[str, Any]) -> list[Point]:
+    """The course of accuracy of a run, where its sums have one."""
+    return [
+        Point(label.name, label.network, label.seed, run.spec, step, correct / sums["samples"])
+        for step, correct in enumerate(sums["curve"] or ())
+    ]
+
+
+def write_tables(
+    folder: Path, rows: Sequence[Row], points: Sequence[Point], description: dict[str, Any]
+) -> None:
+    """Write ``table.csv``, ``curves.csv`` and ``table.json``: all of them, or none.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    rows, points : sequence
+        In the order of the files.
+    description : dict
+        What the study was asked for, for ``table.json``.
+
+    Raises
+    ------
+    OSError
+        The disk is full or failed.
+    """
+    document = {**description, "rows": [dataclasses.asdict(row) for row in rows]}
+    contents = {
+        "curves.csv": _csv(Point, points),
+        "table.json": json.dumps(document, indent=2) + "\n",
+        "table.csv": _csv(Row, rows),
+    }
+    with atomic_paths(*(folder / name for name in contents)) as paths:
+        for path, content in zip(paths, contents.values(), strict=True):
+            path.write_text(content, encoding="utf-8", newline="")
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """The rows that `write_tables` wrote."""
+    document = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+    return [Row(**values) for values in document["rows"]]
+
+
+def _csv(kind: type, items: Sequence[Any]) -> str:
+    """A table with a heading; what is None is empty, numbers read back as they were."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in dataclasses.fields(kind))
+    writer.writerows(dataclasses.astuple(item) for item in items)
+    return text.getvalue()

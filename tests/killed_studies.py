@@ -1,0 +1,62 @@
+"""Kills a study in children at points of time, and goes on with each.
+
+Forks, so that what takes seconds to import is imported once. Usage: killed_studies.py FOLDER
+SHARE..., shares of the time that a whole study takes. Prints how many cells each kill left.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from lava_async.study import run_study
+from studies import TINY, cell_files, tables
+
+
+def study_in_child(folder: Path, seconds: float | None = None) -> int:
+    """How a child ended that ran the study, and was killed after so long."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            run_study(TINY, folder, jobs=1)
+            status = 0
+        finally:
+            os._exit(status)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def main(base: Path, shares: list[float]) -> None:
+    torch.set_num_threads(1)
+    run_study(TINY, base / "here", jobs=1)  # loads data and kernels, for the children too
+    start = time.perf_counter()
+    assert study_in_child(base / "whole") == 0
+    whole = time.perf_counter() - start
+    assert tables(base / "whole") == tables(base / "here")
+
+    for place, share in enumerate(shares):
+        folder = base / str(place)
+        study_in_child(folder, share * whole)
+        left = cell_files(folder) if (folder / "cells").is_dir() else {}
+        kept = {name: time for name, time in left.items() if not name.startswith(".")}
+        assert study_in_child(folder) == 0
+        assert tables(folder) == tables(base / "whole"), place
+        now = cell_files(folder)
+        assert now.keys() == cell_files(base / "whole").keys(), place
+        # A network without the word that it is done is made again.
+        done = {name for name in kept if Path(name).with_suffix(".json").name in kept}
+        assert {name: now[name] for name in done} == {name: kept[name] for name in done}, place
+        assert sorted(path.name for path in folder.iterdir()) == sorted(
+            path.name for path in (base / "whole").iterdir()
+        )
+        print(len(kept), len(now), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [float(share) for share in sys.argv[2:]])

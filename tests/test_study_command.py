@@ -1,0 +1,115 @@
+"""``lava-async study``: its options, what it prints, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from lava_async._cli import main
+from studies import tables
+from training_folders import refused, run
+
+pytestmark = pytest.mark.timeout(240)
+
+FEW = ("--samples", "16", "--epochs", "1", "--jobs", "1")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_options_make_the_study_and_the_same_command_goes_on(folder, capsys):
+    args = [
+        "study", "--out", "out", "--preset", "paper", "--data", "digits", "--methods", "unrolled",
+        "--methods", "decisive, mixture", "--train-schedules", "random", "--group-size", "8,2",
+        "--schedules", "layer:8,momentum,fifo:3", "--stop-after", "0,1", "--penalty", "0,0.01",
+        "--seeds", "1", *FEW,
+    ]  # fmt: skip
+    document = json.loads(run(capsys, *args, "--json"))
+    rows = document["rows"]
+    assert document["computed"] == 4 + len(rows) == 4 + 4 * (1 + 3 * 3)
+    assert [row["trained_with"] for row in rows[::10]] == [
+        "random:8", "random:2", "mixture", "mixture"
+    ]  # fmt: skip
+    assert list(dict.fromkeys(row["name"] for row in rows)) == [
+        "unrolled, random:8", "unrolled, random:2",
+        "decisive, mixture, penalty 0", "decisive, mixture, penalty 0.01",
+    ]  # fmt: skip
+    assert [(row["run"], row["stop_after"]) for row in rows[:10]] == [
+        ("layer:8", None),
+        *((spec, k) for spec in ("momentum:8", "momentum:2", "fifo:3") for k in (None, 0, 1)),
+    ]
+    assert {row["samples"] for row in rows} == {16} and {row["epochs"] for row in rows} == {1}
+    with open("out/table.csv", newline="") as file:
+        assert [row["run"] for row in csv.DictReader(file)] == [row["run"] for row in rows]
+
+    before = tables(folder / "out")
+    again = json.loads(run(capsys, *args, "--json"))
+    assert (again["computed"], again["rows"]) == (0, rows)
+    assert tables(folder / "out") == before
+
+    line = refused(capsys, *args, "--stop-after", "3")
+    assert "output out: stop_after: expected [0, 1], as in the study that it holds" in line
+
+
+def test_given_networks_are_run_without_training_and_printed_as_a_table(folder, capsys):
+    args = ["--schedules", "momentum:4,layer", *FEW]
+    run(capsys, "study", "--out", "first", "--methods", "decisive", "--seeds", "1", *args)
+    (trained,) = (folder / "first/cells").glob("*.net")
+    trained.rename("mine.net")
+    text = run(capsys, "study", "--out", "second", "--given", "mine.net", *args)
+    assert "mine.net" in text and "decisive" not in text
+    assert text.splitlines()[-1] == "table: second/table.csv"
+    assert not list((folder / "second/cells").glob("*.net"))
+    rows = json.loads((folder / "second/table.json").read_text())["rows"]
+    assert {(row["method"], row["trained_with"]) for row in rows} == {("given", "momentum:8")}
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--preset", "slow"], "expected one of quick, paper, full"),
+        (["--data", "moons"], "expected one of digits"),
+        (["--methods", "magic"], "study: methods: expected one of layered; "),
+        (["--group-size", "few"], "--group-size: value: expected integers such as 1,8"),
+        (["--group-size", "0"], "study: group_sizes: expected an integer >= 1"),
+        (["--stop-after", "1.5"], "--stop-after: value: expected integers"),
+        (["--penalty", "high"], "--penalty: value: expected numbers such as 0,0.003"),
+        (["--penalty", "nan"], "study: penalties: expected a number in"),
+        (["--schedules", "sorted"], "study: schedules: expected one of layer, "),
+        (["--train-schedules", "layer"], "study: train_schedules: expected one of random; "),
+        (["--seeds", "0"], "study: seeds: expected an integer >= 1"),
+        (["--epochs", "0"], "recipe: epochs: expected an integer >= 1"),
+        (["--samples", "0"], "study: samples: expected an integer >= 1"),
+        (["--jobs", "0"], "study: jobs: expected None or an integer >= 1"),
+        (["--given", "none.net"], "none.net: file: expected"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(args, says, folder, capsys):
+    assert says in refused(capsys, "study", "--out", "out", *args)
+    assert list(folder.iterdir()) == []
+
+
+def test_without_a_folder_it_says_so(capsys):
+    assert main(["study"]) == 2
+    assert "--out" in capsys.readouterr().err
+
+
+def test_warnings_of_trainings_are_said(folder, capsys, monkeypatch):
+    from lava_async.study import cells
+
+    train = cells.train
+
+    def complaining(configuration, root):
+        [(result, file)] = train(configuration, root)
+        return [({**result, "warnings": ["it went wrong"]}, file)]
+
+    monkeypatch.setattr(cells, "train", complaining)
+    args = ["study", "--out", "out", "--methods", "decisive", "--seeds", "1",
+            "--schedules", "fifo", "--stop-after", "", *FEW]  # fmt: skip
+    assert main(args) == 0
+    assert "warning: decisive, seed 0: it went wrong\n" in capsys.readouterr().err

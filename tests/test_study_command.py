@@ -63,7 +63,7 @@ def test_given_networks_are_run_without_training_and_printed_as_a_table(folder, 
     trained.rename("mine.net")
     text = run(capsys, "study", "--out", "second", "--given", "mine.net", *args)
     assert "mine.net" in text and "decisive" not in text
-    assert text.splitlines()[-1] == "table: second/table.csv"
+    assert text.splitlines()[-1] == "table: second/table.csv, report: second/report.html"
     assert not list((folder / "second/cells").glob("*.net"))
     rows = json.loads((folder / "second/table.json").read_text())["rows"]
     assert {(row["method"], row["trained_with"]) for row in rows} == {("given", "momentum:8")}
@@ -113,3 +113,23 @@ def test_warnings_of_trainings_are_said(folder, capsys, monkeypatch):
             "--schedules", "fifo", "--stop-after", "", *FEW]  # fmt: skip
     assert main(args) == 0
     assert "warning: decisive, seed 0: it went wrong\n" in capsys.readouterr().err
+
+
+def test_a_cost_model_goes_into_the_report_of_a_study_that_is_done(folder, capsys):
+    args = ["study", "--out", "out", "--methods", "decisive", "--seeds", "1",
+            "--schedules", "fifo", "--stop-after", "", *FEW]  # fmt: skip
+    run(capsys, *args)
+    assert "µJ" not in (folder / "out/report.md").read_text()
+    assert json.loads(run(capsys, *args, "--cost-model", "loihi", "--json"))["computed"] == 0
+    assert "energy (µJ)" in (folder / "out/report.md").read_text()
+    assert "cost model" in refused(capsys, *args, "--cost-model", "none-such")
+
+
+def test_neurons_with_memory_train_by_their_own_recipe(folder, capsys):
+    args = ["study", "--out", "out", "--data", "motion", "--neuron", "tutorial", "--methods",
+            "layered + penalty", "--seeds", "1", "--schedules", "fifo", "--stop-after", "", *FEW]
+    run(capsys, *args)  # fmt: skip
+    recipe = json.loads((folder / "out/description.json").read_text())["recipe"]
+    assert recipe["loss"] == "spike_rate"
+    [row] = json.loads((folder / "out/table.json").read_text())["rows"]
+    assert row["penalty"] == 5e-6 and row["data"] == "motion" and row["time_steps"] == 12

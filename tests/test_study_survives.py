@@ -141,7 +141,8 @@ def test_threads_of_one_worker_train_what_one_alone_does():
     ]
     alone = [cells.train(each, None) for each in configurations]
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(cells.train, configurations * 4, itertools.repeat(None))) == alone * 4
+        found = threads.map(cells.train, configurations * 4, itertools.repeat(None))
+        assert list(found) == alone * 4
 
 
 @pytest.mark.parametrize("kind", ["train", "run"])

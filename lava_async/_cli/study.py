@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lava_async import cost
 from lava_async._cli import _options as options
 from lava_async._cli._console import note, print_json, print_table, progress
 from lava_async.datasets import registry
@@ -130,6 +131,14 @@ def study(
             help="Dask cluster that works instead (lava-async[cluster]).",
         ),
     ] = None,
+    cost_model: Annotated[
+        str | None,
+        typer.Option(
+            "--cost-model", metavar="NAME|FILE", show_default=False,
+            help=f"Estimates of energy and latency in the report: {', '.join(cost.MODELS)}, or a "
+            "JSON file of your own.",
+        ),
+    ] = None,
     json: options.JsonOption = False,
 ) -> None:
     """Train in several ways, run each network under several schedules, make tables of it.
@@ -165,8 +174,9 @@ def study(
         asked.setdefault("penalties", (TUTORIAL.penalty,))
     wanted = _with_epochs(dataclasses.replace(PRESETS[preset], **asked), epochs)
     outcome = run_study(
-        wanted, out, jobs=jobs, scheduler=scheduler, data_root=data_root, progress=progress
-    )
+        wanted, out, jobs=jobs, scheduler=scheduler, data_root=data_root,
+        model=None if cost_model is None else cost.load(cost_model), progress=progress,
+    )  # fmt: skip
     for text in outcome.warnings:
         note(f"warning: {' '.join(text.split())}")
     if json:

@@ -16,6 +16,7 @@ model, not chips.
 from lava_async.cost._estimate import Estimate as Estimate
 from lava_async.cost._estimate import count_events as count_events
 from lava_async.cost._estimate import estimate as estimate
+from lava_async.cost._estimate import of_events as of_events
 from lava_async.cost._model import CostModel as CostModel
 from lava_async.cost._model import PerEvent as PerEvent
 from lava_async.cost._published import ADDITIONS_45NM as ADDITIONS_45NM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,13 +84,20 @@ def estimate(record: Record, model: CostModel) -> Estimate:
         got = type(model).__name__
         raise ValidationError("estimate", "model", "a CostModel, as of cost.load", got)
     events = count_events(record)
-    return Estimate(
-        spikes=events["spike"],
-        synops=events["synaptic_operation"],
-        energy_j=_total(events, model.energy_pj, 1e12),
-        latency_s=_total(events, model.time_ns, 1e9),
-        model=model,
-    )
+    energy_j, latency_s = of_events(events, model)
+    return Estimate(events["spike"], events["synaptic_operation"], energy_j, latency_s, model)
+
+
+def of_events(events: Mapping[str, Any], model: CostModel) -> tuple[Any, Any]:
+    """Energy (J) and latency (s) of so many events, estimated; None where the model knows none.
+
+    Parameters
+    ----------
+    events : dict of str to number or array
+        As `count_events` names them, all kinds.
+    model : CostModel
+    """
+    return _total(events, model.energy_pj, 1e12), _total(events, model.time_ns, 1e9)
 
 
 def count_events(record: Record) -> dict[str, npt.NDArray[np.int64]]:
@@ -106,9 +114,7 @@ def count_events(record: Record) -> dict[str, npt.NDArray[np.int64]]:
     }
 
 
-def _total(
-    events: dict[str, npt.NDArray[np.int64]], costs: PerEvent, per_unit: float
-) -> npt.NDArray[np.float64] | None:
+def _total(events: Mapping[str, Any], costs: PerEvent, per_unit: float) -> Any:
     known = costs.known()
     if not known:
         return None

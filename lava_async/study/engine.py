@@ -14,6 +14,7 @@ from typing import Any
 
 import lava_async
 from lava_async._files.atomic import atomic_path
+from lava_async.cost import CostModel
 from lava_async.errors import ExecutionError, FileFormatError, ValidationError
 from lava_async.study import cells
 from lava_async.study.folders import results_folder
@@ -53,6 +54,7 @@ def run_study(
     jobs: int | None = None,
     scheduler: str | None = None,
     data_root: str | os.PathLike[str] | None = None,
+    model: CostModel | None = None,
     progress: Progress = silent,
 ) -> Outcome:
     """Run what is not done yet of a study, and write its tables.
@@ -75,6 +77,8 @@ def run_study(
         the data set. Nothing else is shared.
     data_root : path, optional
         Where data sets are on the disk, as `datasets.registry.load_frames` takes it.
+    model : CostModel, optional
+        For estimates of energy and latency in the report.
     progress : callable, optional
         Called twice, for the networks to train and for the ways to run them.
 
@@ -109,7 +113,7 @@ def run_study(
             raise ExecutionError(place, "tables", wanted, error.strerror or error) from error
         from lava_async.study.pages import write_pages  # loads matplotlib
 
-        write_pages(rows, points, place)
+        write_pages(rows, points, place, model=model)
         _write_json(place / SUMMARY, {"study": description, **_made_by()})
     return Outcome(rows, points, work.computed, work.warnings())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lava_async._files.atomic import atomic_paths
+from lava_async.cost import CostModel
 from lava_async.errors import ValidationError
 from lava_async.study import charts, claims
 from lava_async.study.document import (
@@ -20,6 +21,7 @@ from lava_async.study.document import (
     to_html,
     to_markdown,
 )
+from lava_async.study.estimates import estimates
 from lava_async.study.grid import GIVEN
 from lava_async.study.results import Cell, Results, is_layer_by_layer, order_text
 from lava_async.study.table import Point, Row
@@ -116,6 +118,7 @@ def write_pages(
     title: str = TITLE,
     paragraphs: Sequence[str] = (),
     command: str = "",
+    model: CostModel | None = None,
 ) -> list[Path]:
     """Write ``report.md`` with its figures (PNG and PDF), and ``report.html`` that needs no other.
 
@@ -134,6 +137,8 @@ def write_pages(
         Plain text that follows the question.
     command : str
         What made the rows, for the reader to repeat.
+    model : CostModel, optional
+        For estimates of energy and latency; without, there are none.
 
     Returns
     -------
@@ -156,7 +161,7 @@ def write_pages(
         own = [row for row in rows if row.data == data]
         if len(sets) > 1:
             blocks.append(Heading(f"Data: {data}"))
-        blocks += _section(own, points, f"{data}-" if len(sets) > 1 else "", figures)
+        blocks += _section(own, points, f"{data}-" if len(sets) > 1 else "", figures, model)
 
     files = {f"{name}.{kind}": _rendered(figure, kind)
              for name, figure in figures.items() for kind in ("png", "pdf")}  # fmt: skip
@@ -170,8 +175,9 @@ def write_pages(
 
 
 def _section(
-    rows: Sequence[Row], points: Sequence[Point], prefix: str, figures: dict[str, Figure]
-) -> Iterator[Block]:
+    rows: Sequence[Row], points: Sequence[Point], prefix: str, figures: dict[str, Figure],
+    model: CostModel | None,
+) -> Iterator[Block]:  # fmt: skip
     """Everything about one data set; adds its figures to ``figures``."""
     results = Results(rows)
     found = claims.evaluate(results)
@@ -192,8 +198,10 @@ def _section(
 
     yield from _one_by_one([claim for claim in found if claim.comparisons])
     yield Heading("All numbers")
-    yield from map(Paragraph, _reading(rows))
+    yield from map(Paragraph, _reading(rows, model))
     yield from _numbers(results)
+    if model is not None:
+        yield from estimates(results, model)
 
 
 def _in_short(found: Sequence[claims.Claim]) -> Table:
@@ -266,7 +274,7 @@ def _setting(rows: Sequence[Row]) -> Iterator[str]:
     yield f"Trained with: {', '.join(schedules) or 'not recorded'}. Run with: {', '.join(runs)}."
 
 
-def _reading(rows: Sequence[Row]) -> Iterator[str]:
+def _reading(rows: Sequence[Row], model: CostModel | None) -> Iterator[str]:
     yield (
         "Mean over the seeds ± their sample standard deviation, where there are several. The "
         "interval is Wilson's, of one network on so many samples, its ends averaged over the "
@@ -275,8 +283,9 @@ def _reading(rows: Sequence[Row]) -> Iterator[str]:
     yield (
         "Spikes, synaptic operations (deliveries of a spike to a neuron) and forward steps are a "
         "sample's. They are the cost; energy and time would follow only from a model of a chip, "
-        "and none is used here. Forward steps to decision are until the prediction no longer "
-        "changes, over the samples that decide."
+        f"{'and none is used here' if model is None else 'whose estimates come last'}. Forward "
+        "steps to decision are until the prediction no longer changes, over the samples that "
+        "decide."
     )
     if any(row.method == GIVEN for row in rows):
         yield (

@@ -47,6 +47,8 @@ class Row:
         F of that one.
     stop_after : int, optional
         Forward steps that follow the first output spike of a time step (K); None for all.
+    neurons, time_steps : int
+        Of the network, and of a sample.
     samples, correct : int
     accuracy, accuracy_low, accuracy_high : float
         Share of right predictions, and its 95% confidence interval (Wilson score).
@@ -73,6 +75,8 @@ class Row:
     scheduler: str
     run_group_size: int
     stop_after: int | None
+    neurons: int
+    time_steps: int
     samples: int
     correct: int
     accuracy: float
@@ -132,6 +136,8 @@ def make_row(label: Label, run: Run, sums: dict[str, Any]) -> Row:
         scheduler=run.schedule.name,
         run_group_size=run.schedule.group_size,
         stop_after=run.stop_after,
+        neurons=sums["neurons"],
+        time_steps=sums["time_steps"],
         samples=samples,
         correct=correct,
         accuracy=correct / samples,

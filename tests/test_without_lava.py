@@ -47,7 +47,7 @@ from lava_async._cli import main
 sys.exit(main(["study", "--out", "out", "--given", "digits.net", "--samples", "8"]))
 """)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("table: out/table.csv\n")
+    assert done.stdout.endswith("table: out/table.csv, report: out/report.html\n")
 
 
 @pytest.mark.parametrize("backend", ["lava", "graph"])

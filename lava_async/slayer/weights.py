@@ -153,7 +153,8 @@ def integers(
 
 
 def _share_memory(a: Tensor, b: Tensor) -> bool:
-    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+    # The storages themselves: what stands in for a tensor elsewhere has no address.
+    return a.untyped_storage()._cdata == b.untyped_storage()._cdata
 
 
 def _scale_of_slayers(quantizer: Callable[..., Tensor]) -> int:

@@ -7,7 +7,7 @@ Yardsticks: the same forward steps as dense batch operations in PyTorch with aut
 same blocks. Then small batches, LayerSync, and a convolutional network, 8-16-32-10 (kernel 3,
 stride 2) on 34 x 34 x 2. A training step is forward pass, loss and backward pass, with quantised
 weights and no optimiser, which would cost all of them the same; what quantisation takes, there and
-back, is measured alone. Two threads; median of several runs of a few steps each, alternating, in
+back, is measured alone. Two threads; median of several runs of half a second each, alternating, in
 one process; spike counts are printed, and checked where both should agree.
 
     uv run python benchmarks/training_against_slayer.py
@@ -15,6 +15,7 @@ one process; spike counts are printed, and checked where both should agree.
 
 import argparse
 import itertools
+import math
 import statistics
 import time
 import warnings
@@ -41,7 +42,7 @@ NEURON = {
 }  # fmt: skip
 SCALE = 7.5  # of the initial weights, for 400 to 500 spikes a sample
 CONV_SCALE = 6.0
-IN_A_ROW = 20  # steps of a run, as training takes them one after the other
+SECONDS = 0.5  # that a run takes, of steps one after the other, as training takes them
 
 Step = Callable[[], object]
 
@@ -144,17 +145,21 @@ def inference(module: torch.nn.Module, x: torch.Tensor) -> Step:
 
 
 def rates(steps: dict[str, tuple[Step, int]], repeats: int) -> dict[str, float]:
-    """Samples/s of each, whose steps alternate."""
+    """Samples/s of each, whose runs alternate and all last as long."""
     times: dict[str, list[float]] = {name: [] for name in steps}
-    for step, _ in steps.values():
+    count: dict[str, int] = {}
+    for name, (step, _) in steps.items():
         step()  # also compiles, or loads the compiled code
+        start = time.perf_counter()
+        step()
+        count[name] = math.ceil(SECONDS / (time.perf_counter() - start))
     for _ in range(repeats):
         for name, (step, _) in steps.items():
             step()  # after another's: its data are in no cache
             start = time.perf_counter()
-            for _ in range(IN_A_ROW):
+            for _ in range(count[name]):
                 step()
-            times[name].append((time.perf_counter() - start) / IN_A_ROW)
+            times[name].append((time.perf_counter() - start) / count[name])
     return {name: steps[name][1] / statistics.median(times[name]) for name in steps}
 
 

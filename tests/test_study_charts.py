@@ -1,7 +1,9 @@
 """Figures of a study: what they show, from rows made by hand, and when there is nothing to."""
 
+import io
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +233,19 @@ def test_no_global_state():
     here = str(Path(__file__).parent)
     done = subprocess.run([sys.executable, "-c", code, here], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "False False\n"), done.stderr
+
+
+def test_long_paths_leave_room_for_the_figure():
+    """Their ends tell them apart."""
+    files = [f"/a/{'very/' * 60}long/way/to/{name}/network.net" for name in "ab"]
+    rows = [
+        row("given", run, name=file, trained_with="", network=file[-12:-8] * 4)
+        for file in files
+        for run in ("layer:8", "momentum:8")
+    ]
+    figure = charts.accuracy_by_order(Results(rows))
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == [f"…{file[-39:]}" for file in files]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.savefig(io.BytesIO())

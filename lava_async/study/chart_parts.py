@@ -32,6 +32,7 @@ LOOKS = (
 )
 GRID = "#E6E6E6"
 GREY = "#8C8C8C"
+_LABEL = 40  # characters
 
 
 def figure_of(size: tuple[float, float], title: str) -> tuple[Figure, Axes]:
@@ -143,3 +144,8 @@ def with_spread(cell: Cell) -> str:
     """Its accuracy (%), and how it spreads over the seeds."""
     spread = cell.spread("accuracy")
     return f"{percent(cell):.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
+
+
+def short(label: str) -> str:
+    """A label that leaves room for its figure; of a long path the end, which tells most."""
+    return label if len(label) <= _LABEL else f"…{label[1 - _LABEL :]}"

@@ -15,6 +15,7 @@ from lava_async.study.chart_parts import (
     percent,
     plain_ticks,
     plot_cells,
+    short,
     with_spread,
 )
 from lava_async.study.results import Cell, Results, Variant, is_layer_by_layer, order_text
@@ -73,7 +74,7 @@ def accuracy_by_order(results: Results) -> Figure | None:
                                   edgecolor=color, linewidth=linewidth)
                     )  # fmt: skip
     axes.set_xticks(range(len(results.orders)), [_two_lines(run) for run in results.orders])
-    axes.set_yticks(range(len(variants)), [results.label(variant) for variant in variants])
+    axes.set_yticks(range(len(variants)), [short(results.label(variant)) for variant in variants])
     axes.set_xlabel("Run")
     axes.set_ylabel("Trained")
     axes.tick_params(length=0)
@@ -100,7 +101,7 @@ def trade_off(results: Results) -> Figure | None:
         for cells in lines.values():
             look = looks[cells[0].variant]
             cells = sorted(cells, key=lambda cell: cell.variant.penalty or 0.0)
-            label = results.kind_label(cells[0].variant)
+            label = short(results.kind_label(cells[0].variant))
             plot_cells(axes, cells, [cell.mean(measure) for cell in cells], look, label,
                        spread=[cell.spread(measure) for cell in cells])  # fmt: skip
             if len(cells) > 1:
@@ -158,7 +159,7 @@ def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None
         for variant, found in shown[run]:
             steps, accuracy = _mean_curve(found)
             look = looks[variant]
-            label = results.label(variant)
+            label = short(results.label(variant))
             axes.step(steps, accuracy, where="post", color=look.color, linestyle=look.linestyle,
                       linewidth=1.6, marker=look.marker, markevery=[], label=label)  # fmt: skip
             cell = results.cell(variant, run)
@@ -197,7 +198,7 @@ def early_decision(results: Results) -> Figure | None:
             (len(stops) if cell.stop_after is None else stops.index(cell.stop_after)) + shift
             for cell in cells
         ]
-        plot_cells(panels[0], cells, places, looks[variant], results.label(variant))
+        plot_cells(panels[0], cells, places, looks[variant], short(results.label(variant)))
         plot_cells(panels[1], cells, places, looks[variant], None,
                    measure="spikes_per_sample", factor=1.0)  # fmt: skip
     for axes in panels:
@@ -228,7 +229,7 @@ def group_size(results: Results) -> Figure | None:
             cells = [cell for cell in found if cell is not None]
             if cells:
                 sizes = [float(cell.rows[0].run_group_size) for cell in cells]
-                plot_cells(axes, cells, sizes, looks[variant], results.label(variant))
+                plot_cells(axes, cells, sizes, looks[variant], short(results.label(variant)))
         sizes = sorted({cell.rows[0].run_group_size for cell in results.cells if cell.run in runs})
         axes.set_xscale("log", base=2)
         axes.set_xticks(sizes, map(str, sizes))
@@ -267,7 +268,7 @@ def worst_order(results: Results) -> Figure | None:
             f"{order_text(worst.run)}: {with_spread(worst)}", (percent(worst), i),
             xytext=(-9, 0), textcoords="offset points", ha="right", va="center", fontsize=8,
         )  # fmt: skip
-    axes.set_yticks(range(len(cells)), [results.label(variant) for variant in cells])
+    axes.set_yticks(range(len(cells)), [short(results.label(variant)) for variant in cells])
     axes.set_ylim(len(cells) - 0.5, -0.5)
     left, right = axes.get_xlim()
     axes.set_xlim(left - 0.45 * (right - left), right)  # room for the names

@@ -1,14 +1,16 @@
-"""Kills a study in children at points of time, and goes on with each.
+"""Kills a study in children at points of its course, and goes on with each.
 
 Forks, so that what takes seconds to import is imported once. Usage: killed_studies.py FOLDER
-SHARE..., shares of the time that a whole study takes, three of four of them of the time until its
-tables are there. Prints how many cells each kill left.
+SHARE..., shares of the cells that a study has, at which it is killed, or, one of four, of the time
+that it takes with its report. Prints how many cells each kill left.
 """
 
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,8 +19,8 @@ from lava_async.study import run_study
 from studies import TINY, cell_files, tables
 
 
-def study_in_child(folder: Path, seconds: float | None = None) -> int:
-    """How a child ended that ran the study, and was killed after so long."""
+def study_in_child(folder: Path, until: Callable[[], object] | None = None) -> int:
+    """How a child ended that ran the study, and was killed when ``until`` returned."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -27,24 +29,34 @@ def study_in_child(folder: Path, seconds: float | None = None) -> int:
             status = 0
         finally:
             os._exit(status)
-    if seconds is not None:
-        time.sleep(seconds)
+    if until is not None:
+        until()
         os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def wait_for_cells(folder: Path, count: int) -> None:
+    end = time.monotonic() + 60
+    while not (folder / "cells").is_dir() or len(os.listdir(folder / "cells")) < count:
+        assert time.monotonic() < end
+        time.sleep(0.0005)
 
 
 def main(base: Path, shares: list[float]) -> None:
     torch.set_num_threads(1)
     run_study(TINY, base / "here", jobs=1)  # loads data and kernels, for the children too
-    start = time.time()
+    start = time.monotonic()
     assert study_in_child(base / "whole") == 0
-    whole = time.time() - start
-    cells = (base / "whole/table.csv").stat().st_mtime - start
+    seconds, count = time.monotonic() - start, len(cell_files(base / "whole"))
     assert tables(base / "whole") == tables(base / "here")
 
     for place, share in enumerate(shares):
         folder = base / str(place)
-        study_in_child(folder, share * (whole if place % 4 == 3 else cells))
+        study_in_child(
+            folder,
+            partial(time.sleep, share * seconds) if place % 4 == 3
+            else partial(wait_for_cells, folder, 1 + int(share * (count - 1))),
+        )  # fmt: skip
         left = cell_files(folder) if (folder / "cells").is_dir() else {}
         kept = {name: time for name, time in left.items() if not name.startswith(".")}
         assert study_in_child(folder) == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -214,6 +213,8 @@ def _with_epochs(study: Study, epochs: int | None) -> Study:
 
 def _summarise(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """Rows without early decision, means over the seeds."""
+    from lava_async.study.report import with_spread  # loads more than reading options needs
+
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row.stop_after is None:
@@ -221,18 +222,9 @@ def _summarise(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     return [
         (
             *way,
-            _mean([row.accuracy for row in several], 3),
-            _mean([row.spikes_per_sample for row in several], 0),
-            _mean([row.decision_step for row in several], 1),
+            with_spread([row.accuracy for row in several], 3),
+            with_spread([row.spikes_per_sample for row in several], 0),
+            with_spread([s for row in several if (s := row.decision_step) is not None], 1),
         )
         for way, several in found.items()
     ]
-
-
-def _mean(values: Sequence[float | None], digits: int) -> str:
-    """With the standard deviation, where there are several."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return "never"
-    mean = f"{statistics.mean(known):.{digits}f}"
-    return mean if len(known) == 1 else f"{mean} ± {statistics.stdev(known):.{digits}f}"

@@ -10,15 +10,15 @@ The 8 x 8 digits appear 24 pixels wide.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from lava_async._semantics import random
 from lava_async.datasets import _dvs
-from lava_async.datasets.frames import EVENT_DTYPE, to_frames
+from lava_async.datasets.frames import to_frames
+from lava_async.datasets.samples import EventSamples, TargetTransform, Transform
 from lava_async.errors import ValidationError
 
 SACCADE_US = 100_000
@@ -80,7 +80,7 @@ def _split(labels: npt.NDArray[np.int64], train: bool, seed: int) -> npt.NDArray
     return np.flatnonzero(in_test != train)
 
 
-class DigitsDVS:
+class DigitsDVS(EventSamples):
     """scikit-learn's handwritten digits as events, in the style of tonic's data sets.
 
     Samples are ``(events, label)``: a structured array with fields x, y, t (µs) and p (1:
@@ -126,8 +126,6 @@ class DigitsDVS:
         "9 - nine",
     ]
     sensor_size: ClassVar[tuple[int, int, int]] = (_CAMERA.width, _CAMERA.height, 2)
-    dtype: ClassVar[np.dtype] = EVENT_DTYPE
-    ordering: ClassVar[tuple[str, ...]] = ("x", "y", "t", "p")
 
     def __init__(
         self,
@@ -135,33 +133,22 @@ class DigitsDVS:
         *,
         split_seed: int = 0,
         saccades: int = 1,
-        transform: Callable[[npt.NDArray], Any] | None = None,
-        target_transform: Callable[[int], Any] | None = None,
+        transform: Transform | None = None,
+        target_transform: TargetTransform | None = None,
     ) -> None:
         if saccades not in (1, 2, 3):
             raise ValidationError("DigitsDVS", "saccades", "1, 2 or 3", repr(saccades))
-        self.train = train
+        super().__init__(train, transform, target_transform)
         self.split_seed = random.check_seed("DigitsDVS", split_seed)
         self.saccades = saccades
-        self.transform = transform
-        self.target_transform = target_transform
         labels = images_and_labels()[1]
         self.indices = _split(labels, train, self.split_seed)
         self.targets = labels[self.indices]
 
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
+    def _events_of(self, index):
         digit = self.indices[index]
         events, offsets = _events(self.saccades)
-        sample: Any = events[offsets[digit] : offsets[digit + 1]].copy()
-        label: Any = int(self.targets[index])
-        if self.transform is not None:
-            sample = self.transform(sample)
-        if self.target_transform is not None:
-            label = self.target_transform(label)
-        return sample, label
+        return events[offsets[digit] : offsets[digit + 1]].copy()
 
 
 def load_frames(

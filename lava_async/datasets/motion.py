@@ -22,15 +22,15 @@ nothing tells the direction.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from lava_async._semantics import random
 from lava_async.datasets import _dvs, digits
-from lava_async.datasets.frames import EVENT_DTYPE, to_frames
+from lava_async.datasets.frames import to_frames
+from lava_async.datasets.samples import EventSamples, TargetTransform, Transform
 
 FLASH_US = 10_000
 """From one flash to the next in µs: one time step."""
@@ -91,7 +91,7 @@ def _draw(indices: npt.NDArray[np.int64], count: int, seed: int, what: int) -> n
 _DIRECTION, _START, _ORDER = 1, 2, 3  # what is drawn
 
 
-class MotionDVS:
+class MotionDVS(EventSamples):
     """Digits in apparent motion as events, in the style of tonic's data sets.
 
     Samples are ``(events, label)``: a structured array with fields x, y, t (µs) and p (1:
@@ -127,8 +127,6 @@ class MotionDVS:
 
     classes: ClassVar[list[str]] = ["down right", "down left", "up left", "up right"]
     sensor_size: ClassVar[tuple[int, int, int]] = (_CAMERA.width, _CAMERA.height, 2)
-    dtype: ClassVar[np.dtype] = EVENT_DTYPE
-    ordering: ClassVar[tuple[str, ...]] = ("x", "y", "t", "p")
 
     def __init__(
         self,
@@ -136,14 +134,12 @@ class MotionDVS:
         *,
         seed: int = 0,
         shuffled_in_time: bool = False,
-        transform: Callable[[npt.NDArray], Any] | None = None,
-        target_transform: Callable[[int], Any] | None = None,
+        transform: Transform | None = None,
+        target_transform: TargetTransform | None = None,
     ) -> None:
-        self.train = train
+        super().__init__(train, transform, target_transform)
         self.seed = random.check_seed("MotionDVS", seed)
         self.shuffled_in_time = shuffled_in_time
-        self.transform = transform
-        self.target_transform = target_transform
         self.indices = digits.DigitsDVS(train, split_seed=seed).indices
         turns = np.argsort(_draw(self.indices, 1, seed, _DIRECTION)[:, 0], kind="stable")
         self.targets = np.empty(len(turns), np.int64)
@@ -154,19 +150,11 @@ class MotionDVS:
             words = _draw(self.indices, NUM_STEPS, seed, _ORDER)
             self._orders = np.argsort(words, axis=1, kind="stable")
 
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        label: Any = int(self.targets[index])
-        sample: Any = _sample(
-            int(self.indices[index]), label, int(self._starts[index]), self._orders[index]
-        )
-        if self.transform is not None:
-            sample = self.transform(sample)
-        if self.target_transform is not None:
-            label = self.target_transform(label)
-        return sample, label
+    def _events_of(self, index):
+        return _sample(
+            int(self.indices[index]), int(self.targets[index]), int(self._starts[index]),
+            self._orders[index],
+        )  # fmt: skip
 
 
 def load_frames(

@@ -23,15 +23,15 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from lava_async.datasets.frames import EVENT_DTYPE, to_frames
+from lava_async.datasets.samples import EventSamples, TargetTransform, Transform
 from lava_async.errors import FileFormatError, ValidationError
 
 FRAME_US = 6_400
@@ -155,7 +155,7 @@ def _samples(train: bool) -> tuple[tuple[npt.NDArray, ...], npt.NDArray[np.int64
     return tuple(samples), speakers
 
 
-class Vowels:
+class Vowels(EventSamples):
     """JapaneseVowels as events by send-on-delta, in the style of tonic's data sets.
 
     Samples are ``(events, label)``: a structured array with fields x (coefficient), y (0), t (µs,
@@ -184,33 +184,20 @@ class Vowels:
 
     classes: ClassVar[list[str]] = [f"speaker {n}" for n in _SPEAKERS]
     sensor_size: ClassVar[tuple[int, int, int]] = (CHANNELS, 1, 2)
-    dtype: ClassVar[np.dtype] = EVENT_DTYPE
-    ordering: ClassVar[tuple[str, ...]] = ("x", "y", "t", "p")
 
     def __init__(
         self,
         train: bool = True,
         *,
-        transform: Callable[[npt.NDArray], Any] | None = None,
-        target_transform: Callable[[int], Any] | None = None,
+        transform: Transform | None = None,
+        target_transform: TargetTransform | None = None,
     ) -> None:
-        self.train = train
-        self.transform = transform
-        self.target_transform = target_transform
+        super().__init__(train, transform, target_transform)
         self._events, speakers = _samples(train)
         self.targets = speakers.copy()
 
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        sample: Any = self._events[index].copy()
-        label: Any = int(self.targets[index])
-        if self.transform is not None:
-            sample = self.transform(sample)
-        if self.target_transform is not None:
-            label = self.target_transform(label)
-        return sample, label
+    def _events_of(self, index):
+        return self._events[index].copy()
 
 
 def load_frames(train: bool = True) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

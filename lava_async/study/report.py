@@ -89,9 +89,9 @@ class Summary:
         return (
             self.trained,
             self.run,
-            _with_spread(self.values("accuracy"), 3),
-            _with_spread(self.values("spikes_per_sample"), 0),
-            _with_spread(self.values("decision_latency"), 1),
+            with_spread(self.values("accuracy"), 3),
+            with_spread(self.values("spikes_per_sample"), 0),
+            with_spread(self.values("decision_latency"), 1),
         )
 
 
@@ -103,7 +103,8 @@ def summarise(runs: Sequence[Run]) -> list[Summary]:
     return [Summary(*way, evaluations) for way, evaluations in found.items()]
 
 
-def _with_spread(values: Sequence[float], digits: int) -> str:
+def with_spread(values: Sequence[float], digits: int) -> str:
+    """The mean of what several seeds gave, with its standard deviation."""
     if not values:
         return "never"
     mean = f"{statistics.mean(values):.{digits}f}"

@@ -17,8 +17,8 @@ from lava_async.study.grid import Run
 
 
 @dataclass(frozen=True)
-class Row:
-    """One trained network, run in one way on labelled samples.
+class Label:
+    """A trained network: what its rows begin with.
 
     Attributes
     ----------
@@ -39,6 +39,25 @@ class Row:
         First 16 hex digits of the SHA-256 of the network's file.
     name : str
         Label for the network.
+    """
+
+    data: str
+    method: str
+    trained_with: str
+    group_size: int | None
+    penalty: float | None
+    epochs: int | None
+    seed: int | None
+    network: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Row(Label):
+    """One trained network, run in one way on labelled samples.
+
+    Attributes
+    ----------
     run : str
         Schedule that it was run under, as ``layer:8``.
     scheduler : str
@@ -62,15 +81,6 @@ class Row:
         decide; None if none does.
     """
 
-    data: str
-    method: str
-    trained_with: str
-    group_size: int | None
-    penalty: float | None
-    epochs: int | None
-    seed: int | None
-    network: str
-    name: str
     run: str
     scheduler: str
     run_group_size: int
@@ -109,21 +119,6 @@ class Point:
     run: str
     forward_step: int
     accuracy: float
-
-
-@dataclass(frozen=True)
-class Label:
-    """What the rows and points of one network begin with; the attributes as in `Row`."""
-
-    data: str
-    method: str
-    trained_with: str
-    group_size: int | None
-    penalty: float | None
-    epochs: int | None
-    seed: int | None
-    network: str
-    name: str
 
 
 def make_row(label: Label, run: Run, sums: dict[str, Any]) -> Row:

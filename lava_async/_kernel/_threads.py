@@ -22,12 +22,9 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def pieces(count: int, threads: int, least: int = 1) -> list[tuple[int, int]]:
-    """Ranges of samples, more of them than threads, for samples differ in what they cost.
-
-    But not so many that each has less than ``least``, for each takes a call.
-    """
-    return cut(count, max(threads, min(8 * threads, count // least)))
+def pieces(count: int, threads: int) -> list[tuple[int, int]]:
+    """Ranges of samples, more of them than threads, for samples differ in what they cost."""
+    return cut(count, 8 * threads)
 
 
 def cut(count: int, parts: int) -> list[tuple[int, int]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from lava_async._semantics import random
-from lava_async._semantics.graph import Graph
-from lava_async._semantics.record import Record
+from lava_async._semantics.graph import Graph, check_early_decision
+from lava_async._semantics.record import Record, SparseRecord
 from lava_async._semantics.schedule import (
     AsyncSchedule,
     LayerSync,
@@ -23,6 +24,7 @@ from lava_async._semantics.schedule import (
 from lava_async.errors import UnsupportedError, ValidationError
 
 Part = LayerSync | AsyncSchedule
+Kind = Literal["dense", "sparse"]  # of a record
 
 BACKENDS = ("reference", "kernel", "lava", "graph")
 
@@ -39,6 +41,11 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
         Wrong shape, no sample or time step, or values that are not whole numbers in
         0..`Graph.max_input`.
     """
+    return _check_values(graph, x, _check_shape(graph, x))
+
+
+def _check_shape(graph: Graph, x: npt.ArrayLike) -> npt.NDArray:
+    """Input spikes as an array (B, *input_shape, T) of numbers; no value is looked at."""
     where = "input"
     try:
         array = np.asarray(x)
@@ -54,9 +61,15 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
         array = array[None]
     if array.ndim != ndim + 2 or array.shape[1:-1] != graph.input_shape:
         shape = ", ".join(map(str, graph.input_shape))
-        raise ValidationError(where, "shape", f"(B, {shape}, T) or ({shape}, T)", np.shape(x))
+        wanted = f"(B, {shape}, T) or ({shape}, T), time last"
+        raise ValidationError(where, "shape", wanted, np.shape(x))
     if array.size == 0:
         raise ValidationError(where, "shape", "at least one sample and time step", np.shape(x))
+    return array
+
+
+def _check_values(graph: Graph, x: npt.ArrayLike, array: npt.NDArray) -> npt.NDArray[np.integer]:
+    """The values of ``array``, which `_check_shape` made of ``x``, as integers."""
     if array.dtype == np.uint8 and graph.max_input >= 255:
         return array  # no value can be wrong, and looking at all takes as long as a tenth of a run
     with np.errstate(invalid="ignore"):
@@ -67,9 +80,9 @@ def check_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.integer]:
     if not fits:
         good = (array >= 0) & (array <= graph.max_input) & (array == np.floor(array))
         index = tuple(int(i) for i in np.argwhere(~good)[0])
+        place = list(index[array.ndim - np.ndim(x) :])  # in what was given, perhaps one sample
         raise ValidationError(
-            where, f"value at {list(index)}", f"a whole number in 0..{graph.max_input}",
-            array[index],
+            "input", f"value at {place}", f"a whole number in 0..{graph.max_input}", array[index]
         )
     return array.astype(np.uint8 if high <= 255 else np.int32, copy=False)
 
@@ -103,6 +116,7 @@ def simulate(
     backend: str = "kernel",
     stop_after: int | None = None,
     sample_ids: npt.ArrayLike | None = None,
+    record: Kind = "dense",
     trace: bool = False,
     num_threads: int | None = None,
     progress: Callable[[int], object] | None = None,
@@ -125,10 +139,15 @@ def simulate(
         Compiled kernel, readable definition, fused Lava process, or Lava process graph.
     stop_after : int, optional
         Early decision: forward steps that still run in a time step after an output neuron
-        first fired; the spikes that wait then are discarded. Asynchronous schedules only.
+        first fired; the spikes that wait then are discarded. Asynchronous schedules and outputs
+        that can fire only.
     sample_ids : (B,) array of int, optional
         Each sample's own index in its data set or stream, the key of its random draws;
         0..B-1 by default.
+    record : {"dense", "sparse"}
+        Sparse ones keep events only and make `Record`'s arrays over neurons when asked for, so
+        that memory grows with spikes; in the kernel the time, too (other backends make one of the
+        dense record).
     trace : bool
         Also record in which forward step each spike was fired and released.
     num_threads : int, optional
@@ -145,6 +164,11 @@ def simulate(
         A backend in Lava, where Lava is not installed.
     ExecutionError
         The run failed after it had started.
+
+    Returns
+    -------
+    Record
+        A `SparseRecord` where that is asked for.
     """
     if not isinstance(graph, Graph):
         raise ValidationError("simulate", "graph", "a Graph", type(graph).__name__)
@@ -152,7 +176,12 @@ def simulate(
         schedule = graph.schedule or Momentum()
     check_schedule("simulate", schedule)
     if backend not in BACKENDS:
-        raise ValidationError("simulate", "backend", f"one of {BACKENDS}", repr(backend))
+        wanted = f"one of {', '.join(BACKENDS)}"
+        raise ValidationError("simulate", "backend", wanted, repr(backend))
+    if record not in get_args(Kind):
+        wanted = f"one of {', '.join(get_args(Kind))}"
+        raise ValidationError("simulate", "record", wanted, repr(record))
+    sparse = record == "sparse"
     if num_threads is not None and (
         isinstance(num_threads, bool)
         or not isinstance(num_threads, (int, np.integer))
@@ -164,10 +193,17 @@ def simulate(
     if progress is not None and not callable(progress):
         raise ValidationError("simulate", "progress", "None or a callable", repr(progress))
     stop = check_stop_after(schedule, stop_after)
-    frames = check_input(graph, x)
+    check_early_decision("simulate", stop, graph.output_can_fire)
+    array = _check_shape(graph, x)
+    # Backends are imported when asked for: numba takes a second, Lava several.
+    if backend == "kernel":
+        from lava_async._kernel._events import check_entries
+
+        # Before values are looked at or samples are copied, which takes long of so many.
+        check_entries(math.prod(graph.input_shape), array.shape[-1])
+    frames = _check_values(graph, x, array)
     ids = check_sample_ids("simulate", sample_ids, len(frames))
 
-    # Backends are imported when asked for: numba takes a second, Lava several.
     if backend in ("lava", "graph"):
         try:
             from lava_async.netx import _backend
@@ -178,11 +214,13 @@ def simulate(
                 repr(backend),
             ) from error
 
-        record = _backend.run(
-            graph, frames, schedule, stop, ids, trace,
+        ran = _backend.run(
+            graph, frames, schedule, stop, ids, trace or sparse,
             as_graph=backend == "graph", progress=progress,
         )  # fmt: skip
-        return dataclasses.replace(record, output_can_fire=graph.output_can_fire)
+        if sparse:
+            return SparseRecord.of(graph, ran, trace)
+        return dataclasses.replace(ran, decoding=graph.decoding)
 
     if backend == "kernel":
         from lava_async import _kernel
@@ -207,24 +245,32 @@ def simulate(
         if backend == "reference":
             from lava_async._semantics import reference
 
-            return reference.run(graph, x, part, stop, ids, trace)
+            ran = reference.run(graph, x, part, stop, ids, trace or sparse)
+            return SparseRecord.of(graph, ran, trace) if sparse else ran
         from lava_async import _kernel
 
-        return _kernel.run(graph, x, part, stop, ids, trace, num_threads=num_threads)
+        return _kernel.run(
+            graph, x, part, stop, ids, trace, sparse=sparse, num_threads=num_threads
+        )
 
     size = len(frames) if progress is None else _PART[backend]
     records = []
     for start in range(0, len(frames), size):
         records.append(run(slice(start, start + size)))
         if progress is not None:
-            progress(len(records[-1].spikes))
-    return dataclasses.replace(_join(records), output_can_fire=graph.output_can_fire)
+            progress(records[-1].shape[0])
+    joined = _join(records)
+    if isinstance(joined, SparseRecord):
+        return joined
+    return dataclasses.replace(joined, decoding=graph.decoding)
 
 
 def _join(records: Sequence[Record], order: npt.NDArray[np.intp] | None = None) -> Record:
     """One record of all samples, one after another or in the order given."""
     if len(records) == 1 and order is None:
         return records[0]
+    if isinstance(records[0], SparseRecord):  # and so are the others
+        return SparseRecord.join(cast(Sequence[SparseRecord], records), order)
     arrays: dict[str, Any] = {}
     for field in dataclasses.fields(Record):
         parts = [getattr(record, field.name) for record in records]

@@ -18,7 +18,10 @@ from lava_async._simulate import BACKENDS, simulate
 from lava_async.errors import ExecutionError, ValidationError
 
 ARRAYS = ("spikes", "all_spikes", "forward_steps", "synops", "output_steps", "overflows")
-"""What two backends must agree on; with `trace` also `TRACES`."""
+"""What two backends must agree on, and on `READOUT` where there is one; with `trace` also
+`TRACES`."""
+
+READOUT = "readout"
 
 TRACES = ("fired_at", "released_at")
 
@@ -124,6 +127,11 @@ def verify(
     return None
 
 
+def arrays(record: Record) -> tuple[str, ...]:
+    """Names of the arrays that every backend records of such a run."""
+    return ARRAYS if record.readout is None else (*ARRAYS, READOUT)
+
+
 def first_difference(
     graph: Graph, right: Record, other: Record, backends: tuple[str, str]
 ) -> Difference | None:
@@ -132,12 +140,12 @@ def first_difference(
     Traces are compared where both records have them.
     """
     differs = np.zeros(right.forward_steps.shape, bool)  # (B, T)
-    for array in ARRAYS + TRACES:
+    for array in (*arrays(right), *TRACES):
         a, b = getattr(right, array), getattr(other, array)
         if array in TRACES and (a is None or b is None):
             continue
         if a.shape != b.shape:
-            raise ExecutionError(f"backend {backends[1]}", f"shape of {array}", a.shape, b.shape)
+            raise ExecutionError(f"backend {backends[1]}", f"{array} shape", a.shape, b.shape)
         differs |= (a != b).reshape(len(a), -1, a.shape[-1]).any(axis=1)
     if not differs.any():
         return None
@@ -186,6 +194,7 @@ def _differences(
             ("all_spikes", fired, 0),
             ("spikes", fired, output.start),
             ("output_steps", fired, output.start),
+            (READOUT, fired, output.start),
             ("fired_at", fired, 0),
             ("released_at", released, 0),
         )

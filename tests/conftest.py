@@ -3,27 +3,57 @@
 Otherwise each worker of a fresh clone would compile them within some test's time limit.
 """
 
-import numpy as np
+import gc
+import sys
+
 import pytest
 
-import lava_async as la
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--deep", action="store_true", help="as many rounds as it takes to see a small leak"
+    )
+
+
+@pytest.fixture
+def deep(request):
+    """Whether tests may take long."""
+    return request.config.getoption("deep")
 
 
 def pytest_configure(config):
     if hasattr(config, "workerinput"):  # in a worker: the cache is there by now
         return
-    from lava_async._kernel import Stepper, training
-    from training_passes import run
+    from every_kernel import compile_missing
 
-    graph = la.Graph(
-        (1,), (la.Population("p", (1,), 0, 0, 1),), (la.Dense(la.INPUT, 0, np.ones((1, 1))),)
-    )
-    for top in (1, 1000):  # events as bytes and as 32-bit numbers
-        la.simulate(graph, np.full((1, 1, 1), top))
-    Stepper(graph, la.Momentum()).step(np.ones(1, np.int64))
-    for dtype in (np.uint8, np.int32, np.float32):
-        done = run(graph, np.ones((1, 1, 1)), la.Momentum(), dtype=dtype)
-    done.backward(np.ones((1, 1, 1), np.float32), training.Surrogate())
+    compile_missing()
+
+
+def pytest_collection_finish():
+    """What has been imported stays: neither look for garbage in it nor, in forks, copy it for that.
+
+    Every network in Lava begins with such a look, and starts a dozen processes.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "messages"])
+def design(request, monkeypatch):
+    """Schedulers and graphs of networks run compiled, then by messages, unless they say."""
+    from lava_async.netx.models import NetworkGraphModel
+    from lava_async.proc import SpikeScheduler
+
+    monkeypatch.setitem(SpikeScheduler.__init__.__kwdefaults__, "compiled", request.param)
+    monkeypatch.setattr(NetworkGraphModel, "COMPILED", request.param)
+
+
+@pytest.fixture(scope="module")
+def undrawn():
+    """The pictures of studies' reports are empty files: to draw takes longer than all else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lava_async.study.pages._rendered", lambda figure, kind: b"")
+        yield
 
 
 def few(name, train):
@@ -50,3 +80,9 @@ def few_digits(digits, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for module in ("study.training", "study.comparison", "_cli.evaluate"):
         monkeypatch.setattr(f"lava_async.{module}.load_split", load_split)
+
+
+@pytest.fixture(autouse=True)
+def own_path(monkeypatch):
+    """What a test has put on the path, as where a data set of one's own was found, goes with it."""
+    monkeypatch.setattr(sys, "path", [*sys.path])

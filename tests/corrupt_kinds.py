@@ -276,7 +276,7 @@ def unsupported_kinds() -> dict[str, Kind]:
         ),
         **{
             f"type {kind}": (_field(3, "type", kind), f"layer 3 ({kind}): type: expected one of")
-            for kind in ("dense_rec", "average", "pool", "convT", "unpool", "concat", "dense_comp")
+            for kind in ("concat", "dense_comp")
         },
         **{
             f"neuron {kind}": (
@@ -290,9 +290,6 @@ def unsupported_kinds() -> dict[str, Kind]:
         "refractory delay": (_field(3, "neuron/refDelay", 2), "neuron/refDelay: expected 1"),
         "weight exponent": (_field(3, "neuron/wgtExp", 2), "neuron/wgtExp: expected 0 (got 2)"),
         "norm exponent": (_field(3, "neuron/weight_exp", -1), "neuron/weight_exp: expected 0"),
-        "decay per channel": (
-            _field(3, "neuron/vDecay", np.arange(7)), "neuron/vDecay: expected one value per layer"
-        ),
         "complex weights": (_field(3, "weight", complex_weight), "weight: expected real numbers"),
         "input bias with memory": (_field(0, "neuron/iDecay", 100), "layer 0 (input): bias"),
     }

@@ -28,10 +28,23 @@ CASES = {
     "convolutions": lambda: network(
         sb.conv_blocks(), la.Momentum(8), input_shape=(2, 7, 6)
     ),
+    "delays": lambda: network(delayed_blocks(), la.Momentum(4)),
+    # Each rank goes on with its own samples.
+    "persistent": lambda: network(
+        delayed_blocks({**sb.NEURON, "persistent_state": True}), la.Random(3, 5)
+    ),
     "unrolled": lambda: network(
         sb.dense_blocks(), la.Momentum(4, 0.5), gradient="unrolled", refractory_dropout=0.3
     ),
 }
+
+
+def delayed_blocks(neuron=sb.NEURON):
+    blocks = sb.dense_blocks(neuron=neuron, delay=True)
+    for block in blocks:  # all ranks must have the same before they share them
+        steps = torch.arange(block.synapse.out_channels) % 3 + 0.5
+        block.delay.delay = torch.nn.Parameter(steps)
+    return blocks
 
 
 def network(blocks, schedule, **settings):

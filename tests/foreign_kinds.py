@@ -77,10 +77,6 @@ def foreign_kinds() -> dict[str, Kind]:
         "empty": (_bytes(b""), "(got an empty file)"),
         "zeros": (_bytes(bytes(4096)), "(got another format; networks are written by SLAYER's"),
         "png": (_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)), "(got another format; networks are"),
-        "NIR": (
-            _foreign_hdf5("node/nodes/0/weight", "version"),
-            "file: expected a network (got a NIR graph; networks are written by SLAYER's",
-        ),
         "Keras": (_foreign_hdf5("model_weights/dense/kernel"), "(got a Keras model; networks are"),
     }
     return {name: Kind(*kind) for name, kind in kinds.items()}

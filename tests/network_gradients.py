@@ -38,6 +38,9 @@ def by_parameter(net, found):
     for p, layer in enumerate(wiring.layers):
         if (bias := layer.bias()) is not None:
             total = total + (bias * torch.from_numpy(found.bias[wiring.pattern.slice(p)])).sum()
+        if (steps := wiring.steps[p]) is not None:
+            by_delay = torch.from_numpy(found.delay[wiring.pattern.slice(p)])
+            total = total + (layer.delay(steps) * by_delay).sum()
     parameters = [p for p in net.parameters() if p.requires_grad]
     return torch.autograd.grad(total, parameters)
 

@@ -17,8 +17,18 @@ def _population(draw, name, shape, rng):
     if draw(st.booleans()):
         bias = rng.integers(-12, 25, shape)
     return la.Population(
-        name, shape, draw(DECAYS), draw(DECAYS), draw(st.integers(0, 120)), bias
-    )
+        name, shape, _decay(draw, shape, rng), _decay(draw, shape, rng),
+        draw(st.integers(0, 120)), bias,
+    )  # fmt: skip
+
+
+def _decay(draw, shape, rng):
+    """One for all neurons, one for each channel, or one for each."""
+    kind = draw(st.sampled_from(["one", "one", "channels", "neurons"]))
+    if kind == "one":
+        return draw(DECAYS)
+    sizes = (shape[0], *[1] * (len(shape) - 1)) if kind == "channels" else shape
+    return np.broadcast_to(rng.choice([0, 128, 1000, 2048, 4095, 4096], sizes), shape)
 
 
 @st.composite

@@ -65,7 +65,7 @@ def of_networks():
     return digests
 
 
-def main():
+def all_digests():
     digests = of_networks()
     for name, graph in graphs().items():
         rng = np.random.default_rng(1)
@@ -83,8 +83,8 @@ def main():
                 digests[f"{name}, {schedule!r}, surrogate {kind}"] = digest_of(
                     done.spikes, *found.weights, found.bias, found.frames
                 )
-    json.dump(digests, sys.stdout)
+    return digests
 
 
 if __name__ == "__main__":
-    main()
+    json.dump(all_digests(), sys.stdout)

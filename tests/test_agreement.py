@@ -190,5 +190,5 @@ class TestBadInput:
 
     def test_which_record_is_wrong(self):
         empty = with_fields(self.record, all_spikes=self.record.all_spikes[:0])
-        with pytest.raises(ValidationError, match="second record: shape of all_spikes"):
+        with pytest.raises(ValidationError, match="second record: all_spikes shape"):
             metrics.first_difference(self.record, empty)

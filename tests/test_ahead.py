@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from lava_async._kernel import ahead
-from lava_async._kernel._cache import is_kept
+from lava_async._kernel._cache import cached, is_kept
 
 CALLS = """
 import lava_async as la
@@ -56,11 +56,16 @@ def test_a_process_starts_only_if_there_is_something_to_compile(kept, monkeypatc
     assert len(started) == (not kept)
 
 
+def add(a, b):
+    return a + b
+
+
 def test_what_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("lava_async._kernel._cache._folders", lambda: [(tmp_path, False)])
-    sources = "0123456789abcdef0123456789abcdef"
-    assert not is_kept("credit_samples", sources)
-    (tmp_path / f"lava_async-credit_samples-{sources[:16]}-77.nbc").write_bytes(b"")
-    assert is_kept("credit_samples", sources)
-    assert not is_kept("credit", sources)
-    assert not is_kept("credit_samples", sources[::-1])
+    monkeypatch.setattr("lava_async._kernel._cache.folders", lambda: [(tmp_path, False)])
+    assert not is_kept("add", "digest")
+    assert cached("digest")(add)(5, 3) == 8
+    assert is_kept("add", "digest")
+    assert not is_kept("ad", "digest")
+    assert not is_kept("add", "another")
+    monkeypatch.setattr(sys, "version", "3")  # which shares the folder
+    assert not is_kept("add", "digest")

@@ -327,6 +327,16 @@ class TestSave:
         icons = set(re.findall(r'class="fa fa-([\w-]+?)(?: fa-flip-horizontal)?"', text))
         assert icons and icons <= set(re.findall(r"\.fa-([\w-]+)::before", text))
         assert list(tmp_path.iterdir()) == [path]
+        # In a notebook it is a part of a page, with nothing of its head.
+        part = plots.animation_html(animation)
+        assert text.endswith(part) and not re.search(r"<(!|html|head|meta|title|link)", part, re.I)
+
+    def test_several_share_a_page(self, animation):
+        other = plots.sample_animation(chain(), {"": traced(chain(), X, la.Momentum(1))})
+        parts = [plots.animation_html(each) for each in (animation, other)]
+        ids = [set(re.findall(r'\bid="([^"]+)"', part)) for part in parts]
+        assert len(ids[0]) == len(ids[1]) > 4 and not ids[0] & ids[1]
+        assert plots.animation_html(animation) == parts[0] != plots.animation_html(animation, 9)
 
     @pytest.mark.parametrize("suffix", ["gif", "html"])
     def test_same_bytes_again(self, animation, tmp_path, suffix):
@@ -345,6 +355,8 @@ class TestSave:
     def test_frames_a_second(self, animation, tmp_path, fps):
         with pytest.raises(ValidationError, match=r"fps: expected an integer in 1\.\.50"):
             plots.save_animation(animation, tmp_path / "sample.gif", fps)
+        with pytest.raises(ValidationError, match=r"^animation_html: fps: expected an integer"):
+            plots.animation_html(animation, fps)
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("suffix", ["gif", "html"])

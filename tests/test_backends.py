@@ -156,11 +156,13 @@ def test_a_voltage_set_above_the_threshold_waits_for_a_current(size, schedule):
     )
     stepper = Stepper(graph, schedule)
     stepper.voltage[:] = 20 << 6
+    stepper.wake()
     for _ in range(2):  # the silent ones keep their voltage
         step = stepper.step(np.ones(size, np.int64))
         np.testing.assert_array_equal(step.spikes, np.tile(touched, 2))
         np.testing.assert_array_equal(stepper.voltage, np.where(np.tile(touched, 2), 0, 20 << 6))
         stepper.voltage[np.tile(touched, 2)] = 20 << 6
+        stepper.wake()
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lava_async import _parts
 from lava_async.datasets import baseline, packed, registry
 
 
@@ -22,7 +23,7 @@ def test_what_the_counts_tell(name, train, test):
 
 
 def test_counts_are_the_same_in_parts_and_on_the_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(baseline, "_PART", 300)  # two samples and a half
+    monkeypatch.setattr(_parts, "HELD", 300)  # two samples and a half
     x = (np.random.default_rng(0).random((9, 2, 3, 4, 5)) < 0.1).astype(np.uint8)
     x[3] = 255
     wanted = x.sum(axis=-1, dtype=np.int64).reshape(9, -1)

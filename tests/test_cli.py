@@ -302,7 +302,7 @@ def test_count_that_differs_alone_is_placed(array, traced):
 def test_record_of_another_shape_is_an_error(traced):
     graph, right = traced
     other = dataclasses.replace(right, synops=right.synops[:1])
-    with pytest.raises(ExecutionError, match="backend b: shape of synops: expected"):
+    with pytest.raises(ExecutionError, match="backend b: synops shape: expected"):
         first_difference(graph, right, other, ("a", "b"))
 
 
@@ -424,12 +424,13 @@ def test_verify_command_fails_on_a_difference(traced, capsys, monkeypatch):
 def test_help_names_every_command_and_option(capsys):
     out, err = run(capsys, "--help")
     assert err == ""
-    for command in ("run", "verify", "evaluate", "train", "demo", "study"):
+    for command in ("run", "verify", "info", "evaluate", "train", "demo", "study", "doctor"):
         assert f"\n  {command} " in out
     for command, options in {
         "run": ["--out", "--schedule", "--group-size", "--noise", "--stop-after", "--seed",
                 "--backend", "--force", "--json"],
         "verify": ["--backends", "--schedule", "--group-size", "--stop-after", "--json"],
+        "info": ["--input-shape", "--json"],
         "evaluate": ["--data", "--data-root", "--schedule", "--group-size", "--backend", "--json"],
         "train": ["--out", "--method", "--schedule", "--neuron", "--gradient", "--penalty",
                   "--layers", "--conv", "--batch-size", "--learning-rate", "--epochs", "--seed",
@@ -438,6 +439,7 @@ def test_help_names_every_command_and_option(capsys):
         "study": ["--out", "--preset", "--data", "--methods", "--given", "--train-schedules",
                   "--group-size", "--schedules", "--stop-after", "--penalty", "--seeds",
                   "--epochs", "--samples", "--jobs", "--scheduler", "--json"],
+        "doctor": ["--json"],
     }.items():
         text = run(capsys, command, "--help")[0]
         assert f"  lava-async {command}" in text, "an example"
@@ -450,19 +452,25 @@ def test_no_command_shows_the_help(capsys):
 
 def test_version(capsys):
     assert run(capsys, "--version")[0] == f"lava-async {la.__version__}\n"
+    module = [sys.executable, "-m", "lava_async", "--version"]
+    assert subprocess.check_output(module, text=True) == f"lava-async {la.__version__}\n"
 
 
 HEAVY = ("torch", "lava", "tonic", "matplotlib", "sklearn", "pandas")
 
 
 @pytest.mark.parametrize(
-    "args", [["--help"], ["run", "network.net", "input.npy", "--out", "out.npz"]]
+    ("args", "heavy"),
+    [
+        (["--help"], (*HEAVY, "numba", "scipy", "joblib", "rich")),
+        (["run", "network.net", "input.npy", "--out", "out.npz"], HEAVY),
+    ],
 )
-def test_starting_up_loads_nothing_heavy(args, folder):
+def test_starting_up_loads_nothing_heavy(args, heavy, folder):
     program = (
         "import sys; from lava_async._cli import main\n"
         f"assert main({args!r}) == 0\n"
-        f"print('loaded:', [m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+        f"print('loaded:', [m for m in {heavy!r} if m in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=100

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
+import typing
 
 import numpy as np
 import pytest
 
 from corrupt_kinds import corrupt_kinds, unsupported_kinds
 from lava_async._cli import main
+from lava_async._cli._app import app
 from net_files import dense, neuron, write_net
 
 CORRUPT = corrupt_kinds() | unsupported_kinds()
@@ -102,11 +106,12 @@ def npz() -> bytes:
 
 BAD_INPUTS = {
     # not a .npy file
-    "empty": (b"", "expected NumPy's .npy"),
-    "text": (b"1 2 3\n" * 40, "expected NumPy's .npy"),
-    "png": (b"\x89PNG\r\n\x1a\n" + bytes(100), "expected NumPy's .npy"),
-    "npz": (npz(), "expected NumPy's .npy"),
-    "magic only": (GOOD[:6], "expected NumPy's .npy"),
+    "empty": (b"", "expected a .npy file"),
+    "text": (b"1 2 3\n" * 40, "expected a .npy file"),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(100), "expected a .npy file"),
+    "npz": (npz(), "expected a .npy file, as numpy.save writes it (got an archive"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "the network comes first, then the input"),
+    "magic only": (GOOD[:6], "expected a .npy file"),
     "future version": (GOOD[:6] + b"\x09" + GOOD[7:], "version"),
     # a damaged header
     "truncated header": (GOOD[:40], "header"),
@@ -129,7 +134,7 @@ BAD_INPUTS = {
     "no samples": (npy(np.ones((0, 6, 5), np.uint8)), "at least one"),
     "no time steps": (npy(np.ones((3, 6, 0), np.uint8)), "at least one"),
     # shapes
-    "no dimension": (npy(np.uint8(1)), "shape: expected (B, 6, T) or (6, T) (got ())"),
+    "no dimension": (npy(np.uint8(1)), "shape: expected (B, 6, T) or (6, T), time last (got ())"),
     "one dimension": (npy(np.ones(6, np.uint8)), "(B, 6, T) or (6, T)"),
     "too many dimensions": (npy(np.ones((1, 3, 6, 5), np.uint8)), "(B, 6, T) or (6, T)"),
     "time first": (npy(np.ones((3, 5, 6), np.uint8)), "(B, 6, T) or (6, T)"),
@@ -166,7 +171,7 @@ def test_verify_refuses_the_same_way(folder, capsys):
 def test_input_that_is_no_file(make, folder, capsys):
     make(folder / "bad.npy")
     line = refused(capsys, folder, "run", "network.net", "bad.npy", "--out", "out.npz")
-    assert "bad.npy: input: expected" in line
+    assert "bad.npy: file: expected" in line
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -228,10 +233,12 @@ def test_bad_option(kind, folder, capsys):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["fly"], "fly"),
-        (["--fly"], "--fly"),
-        (["run"], "NET.net"),
-        (["run", "network.net", "input.npy"], "--out"),
+        (["fly"], "No such command 'fly' (see 'lava-async --help')"),
+        (["--fly"], "--fly (see 'lava-async --help')"),
+        (["run"], "NET.net' (see 'lava-async run --help')"),
+        (["run", "network.net", "input.npy"], "--out' (see 'lava-async run --help')"),
+        (["run", "network.net", "input.npy", "-o", "out.npz"], "-o (see 'lava-async run --help')"),
+        (["demo", "extra"], "(extra) (see 'lava-async demo --help')"),
         (["verify", "network.net", "input.npy", "--backends", "kernel"], "two or more of"),
         (["verify", "network.net", "input.npy", "--backends", "kernel,gpu"], "two or more of"),
         (["verify", "network.net", "input.npy", "--backends", ""], "two or more of"),
@@ -239,6 +246,27 @@ def test_bad_option(kind, folder, capsys):
 )
 def test_bad_command(args, says, folder, capsys):
     assert says in refused(capsys, folder, *args)
+
+
+def numbers():
+    """Options of numbers, by command."""
+    for command in app.registered_commands:
+        for parameter in inspect.signature(command.callback, eval_str=True).parameters.values():
+            kind, option = typing.get_args(parameter.annotation)
+            if {int, float} & {kind, *typing.get_args(kind)}:
+                yield command.callback.__name__, option.default  # where typer keeps its name
+
+
+@pytest.mark.parametrize(("command", "option"), numbers())
+def test_an_option_of_a_number_says_what_it_takes(command, option, folder, capsys):
+    says = rf"Invalid value for '{option}': expected an? (integer|number).* \(got 'few'\)\n"
+    assert re.search(says, refused(capsys, folder, command, option, "few"))
+
+
+def test_there_are_options_of_numbers():
+    found = list(numbers())
+    assert len(found) > 15
+    assert {("run", "--noise"), ("train", "--epochs"), ("study", "--jobs")} <= {*found}
 
 
 @pytest.mark.parametrize(
@@ -306,7 +334,7 @@ def test_the_installed_command_answers_in_one_line(folder):
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "lava-async: none.npy: input: expected an existing .npy file (got no such file)\n"
+        "lava-async: none.npy: file: expected a .npy file (got no such file)\n"
     )
     assert snapshot(folder) == before
 

@@ -142,6 +142,42 @@ def test_delays(threshold):
     assert by_first == 64 * SLOPE * 64 * 30 * SLOPE * 5
 
 
+@pytest.mark.parametrize("delay, change", [(0, 7 - 5), (1, 11 - 7), (2, -11), (3, 0)])
+def test_a_delay_gets_what_a_later_spike_would_bring(delay, change):
+    """Sent at t = 0 to a neuron whose spikes are worth 5, 7 and 11."""
+    graph = la.Graph(
+        (1,), [neuron(20), neuron(NEVER)], one_by_one((-1, 0, 60), (0, 1, 30, delay))
+    )
+    tape, found, _ = back(graph, [[1, 0, 0]], [[0, 5], [0, 7], [0, 11]])
+    assert tape.fired_at[0, :, 0].tolist() == [0, -1, -1]
+    assert found.delay.tolist() == [64 * 30 * SLOPE * change, 0]
+
+
+def test_delays_of_spikes_that_follow_each_other():
+    """Only the first can go away, and only the last can come anew."""
+    graph = la.Graph((1,), [neuron(20), neuron(NEVER)], one_by_one((-1, 0, 60), (0, 1, 30)))
+    _, found, _ = back(graph, [[1, 1, 0]], [[0, 5], [0, 7], [0, 11]])
+    assert found.delay.tolist() == [64 * 30 * SLOPE * (11 - 5), 0]
+
+
+def test_a_delay_counts_a_late_spike_as_in_time():
+    """Neuron 1 of the race comes second, when neuron 2 has fired."""
+    populations = [neuron(20), neuron(20), neuron(36, HALF)]
+    wires = one_by_one((-1, 0, 60), (-1, 1, 50), (0, 2, 40), (1, 2, 30))
+    graph = la.Graph((1,), populations, wires)
+    _, found, _ = back(graph, [[1, 0]], [[0, 0, 3], [0, 0, 8]])
+    current = voltage = SLOPE * 8 / 2
+    here, later = SLOPE * 3 + voltage + current, SLOPE * 8
+    assert found.delay.tolist() == [64 * 40 * (later - here), 64 * 30 * (later - here), 0]
+
+
+def test_a_spike_that_is_discarded_has_no_delay():
+    wires = one_by_one((-1, 0, 60), (-1, 1, 60), (0, 1, 30))
+    graph = la.Graph((1,), [neuron(20), neuron(20)], wires)
+    _, found, _ = back(graph, [[1]], [[3, 5]], stop_after=0)
+    assert found.delay.tolist() == [0, 0]
+
+
 def test_the_inputs_delay():
     graph = la.Graph((1,), [neuron(NEVER)], one_by_one((-1, 0, 10, 1)))
     _, found, (by_weight,) = back(graph, [[3, 4]], [[100], [2]])
@@ -167,6 +203,7 @@ def test_lost_spikes_have_none():
         fired_at=np.array([[[0, -1], [-1, -1]]], np.int32),
         released_at=np.full((1, 2, 2), -1, np.int32),
         lost=np.array([[[True, False], [False, False]]]),
+        current=np.zeros((1, 2, 2), np.int32),
     )
     for reset, passes in (("through", 1), ("detached", 0), ("full", -SLOPE * 3840)):
         found = decisive.backward(
@@ -183,7 +220,8 @@ def test_layer_by_layer_nothing_is_late():
     wires = one_by_one((-1, 0, 60), (0, 1, 60))
     graph = la.Graph((1,), [neuron(20), neuron(20)], wires)
     at_once = np.zeros((1, 1, 2), np.int32)
-    tape = Tape(np.full((1, 1, 2), 3840, np.int32), at_once, at_once, at_once.astype(bool))
+    voltage = np.full((1, 1, 2), 3840, np.int32)
+    tape = Tape(voltage, at_once, at_once, at_once.astype(bool), current=at_once)
     found = [
         decisive.backward(
             graph, layered, np.array([[[1]]]), tape, np.full((1, 1, 2), SLOPE),

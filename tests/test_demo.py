@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
 import lava_async as la
+import own_halves
 from lava_async._cli import main
 from lava_async._files.hdf5 import load
 from training_folders import TRAINED, assert_same, contents, refused, run
@@ -54,6 +56,7 @@ def examples(command, capsys) -> list[list[str]]:
 
 
 def test_examples_of_training_run(capsys):
+    shutil.copy(own_halves.__file__, "own.py")
     for args in examples("train", capsys):
         epochs = "2" if "--resume" in args else "1"
         document = json.loads(run(capsys, *args, "--epochs", epochs, "--json"))
@@ -237,15 +240,21 @@ def test_evaluate_refuses_a_network_of_another_shape(capsys, tmp_path):
     assert "outputs: expected at least 10" in refused(capsys, "evaluate", "few.net")
 
 
-def test_evaluate_refuses_a_network_that_is_read_out_as_voltages(capsys, tmp_path):
+def test_evaluate_decides_by_the_voltages_of_a_network_that_is_read_out(capsys, tmp_path, digits):
     from net_files import dense, neuron, write_net
 
-    hidden = dense(np.ones((20, 2312)), neuron())
-    write_net(tmp_path / "voltages.net", [hidden, dense(np.ones((10, 20)))])  # no neurons last
-    for options in ([], ["--json"], ["--backend", "reference", "--schedule", "layer"]):
-        line = refused(capsys, "evaluate", "voltages.net", *options)
-        assert "voltages.net: output population: threshold: expected one that can fire" in line
-        assert "decide by voltages" in line
+    rng = np.random.default_rng(0)
+    hidden = dense(rng.integers(-9, 20, (20, 2312)), neuron())
+    last = dense(rng.integers(-9, 20, (10, 20)))  # without neurons
+    write_net(tmp_path / "voltages.net", [hidden, last])
+    graph = la.load(tmp_path / "voltages.net")
+    x, labels = digits[1]
+    record = la.simulate(graph, x.reshape(len(x), -1, x.shape[-1]))
+    wanted = float((record.readout.sum(-1).argmax(1) == labels).mean())
+    for options in ([], ["--backend", "reference"]):
+        found = json.loads(run(capsys, "evaluate", "voltages.net", "--json", *options))
+        assert found["accuracy"] == wanted and found["decision_latency"] > 0
+    assert refused(capsys, "evaluate", "voltages.net", "--stop-after", "1").count("readout") == 1
 
 
 @pytest.mark.parametrize(

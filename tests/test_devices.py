@@ -78,6 +78,17 @@ def with_recurrence():
     return build
 
 
+def whose_neurons_persist(build):
+    def built(**settings):
+        net = build(**settings)
+        for block in net.blocks:
+            if getattr(block, "neuron", None) is not None:
+                block.neuron.persistent_state = True
+        return net
+
+    return built
+
+
 NETWORKS = {
     "dense": (of_blocks(sb.dense_blocks), (20,)),
     "weight norm": (of_blocks(sb.dense_blocks, (20, 12, 4), 12, weight_norm=True), (20,)),
@@ -85,6 +96,7 @@ NETWORKS = {
     "biases of the input": (with_input_biases(), (20,)),
     "recurrence": (with_recurrence(), (20,)),
     "every kind": (of_every_kind(), (2, 3, 3)),
+    "neurons that persist": (whose_neurons_persist(of_every_kind()), (2, 3, 3)),
 }
 
 
@@ -145,6 +157,7 @@ def same(kind, **settings):
     want = trained(net, x, lambda x: x)
     assert want[0].any()
     net.load_state_dict(start)
+    net.reset_state()
     with pretending():
         found = trained(net.to(DEVICE), x, lambda x: x.to(DEVICE))
     assert len(found) == len(want)

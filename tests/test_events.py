@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_async._kernel._compiler import BLOCK
-from lava_async._kernel._events import MOST_COUNT, find_events, new_events
+from lava_async._kernel._events import MOST_COUNT, as_frames, find_events, new_events
 from lava_async._kernel._marks import list_marked
 
 DTYPES = (np.uint8, np.int32, np.float32)
@@ -16,7 +16,7 @@ DTYPES = (np.uint8, np.int32, np.float32)
 def events(x):
     """What the kernel finds in one sample (inputs, T): by time step, index and times."""
     entries = new_events(x.size, x.shape[1])
-    counts = find_events(entries, np.ascontiguousarray(x).reshape(-1), x.shape[1])
+    counts = find_events(entries, as_frames(x.reshape(1, -1)), 0, x.shape[1])
     parts = [slice(*ends) for ends in zip(entries.begin, entries.stop, strict=True)]
     return counts, [(entries.index[part], entries.times[part]) for part in parts]
 

@@ -215,9 +215,9 @@ LIMITED = """
     import lava_async as la
     from lava_async import plots
     from lava_async._cli import main
-    from lava_async._cli._console import quiet
+    from lava_async._cli._console import silenced
 
-    with quiet():
+    with silenced():
         from lava_async.study import data, recipe, training
 
     samples = [(x[:48], y[:48]) for x, y in (data.load_split("digits", t) for t in (1, 0))]

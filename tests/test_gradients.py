@@ -19,7 +19,7 @@ from lava_async import slayer as async_slayer
 from lava_async._semantics.dropout import Dropout
 from lava_async.slayer import surrogate
 from lava_async.slayer.links import Link
-from lava_async.slayer.neurons import Neurons
+from lava_async.slayer.neurons import Neurons, States
 from lava_async.slayer.rules import Carried, Rules
 from lava_async.slayer.unrolled import unlayered
 
@@ -48,13 +48,20 @@ def neurons(i_decay=4096, v_decay=4096, sizes=SIZES, bias=None):
     )  # fmt: skip
 
 
+def begun(x, model, highest=0):
+    """A state of all neurons, 0 or any."""
+    generator = torch.Generator().manual_seed(6)
+    shape = (2, x.shape[1], sum(model.sizes))
+    return States(0, *torch.randint(highest + 1, shape, generator=generator).double())
+
+
 def run(first, weights, x, model, schedule, rules, dropout=None):
     """Spikes (T, B, N) of a small chain, as a function of its weights."""
     links = [Link(p, p + 1, lambda s, w=w: s @ w) for p, w in enumerate(weights)]
     return unlayered(
         [x @ first, *[None] * len(weights)], links, model, schedule, rules,
-        np.arange(x.shape[1]), dropout or Dropout(), 60,
-    )
+        np.arange(x.shape[1]), dropout or Dropout(), 60, len(weights), begun(x, model),
+    )[0]  # fmt: skip
 
 
 def small_chain(seed=0):
@@ -112,8 +119,9 @@ def test_gradcheck_over_delays_and_recurrence(schedule):
         ]  # fmt: skip
         return unlayered(
             [x @ first, None, None], links, model, schedule,
-            smooth_rules(credit=Carried(0.4, 0.7)), np.arange(x.shape[1]), Dropout(), 60,
-        )[..., -SIZES[-1] :]  # fmt: skip
+            smooth_rules(credit=Carried(0.4, 0.7)), np.arange(x.shape[1]), Dropout(), 60, 2,
+            begun(x, model, 500),
+        )[0][..., -SIZES[-1] :]  # fmt: skip
 
     weights = (first, forth, further, back, own, skip)
     outputs(*weights).sum().backward()

@@ -12,7 +12,7 @@ from lava_async.errors import ProcessError
 from random_networks import graphs, inputs
 from records import assert_equal_records
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("design")]
 GOLDEN = Path(__file__).parent / "golden"
 
 

@@ -59,6 +59,11 @@ def test_random_networks(data):
     assert_lava_equals_kernel(graph, x, schedule, sample_ids=data.draw(ids), **options)
 
 
+def processes():
+    """Those of this one; joblib's may be among them, for a while after a study."""
+    return set(multiprocessing.active_children())
+
+
 class Own(la.AsyncSchedule):
     def priorities(self, neurons, *rest):
         return neurons
@@ -67,10 +72,10 @@ class Own(la.AsyncSchedule):
 @pytest.mark.parametrize("schedule", [Own(2), la.Mixture([la.Fifo(2), Own(2)])])
 def test_a_schedule_of_ones_own_is_refused_by_name(schedule):
     graph = load(GOLDEN / "case_01.net")
-    x = np.zeros((1, *graph.input_shape, 3), np.int64)
+    x, before = np.zeros((1, *graph.input_shape, 3), np.int64), processes()
     with pytest.raises(UnsupportedError, match=r"schedule: .*got Own\)"):
         la.simulate(graph, x, schedule, backend="lava")
-    assert multiprocessing.active_children() == []
+    assert processes() <= before
 
 
 def test_an_error_on_the_way_stops_everything(monkeypatch):
@@ -123,8 +128,29 @@ def test_a_data_set_runs_in_one_runtime(backend, num_steps, runtimes):
 
 def test_an_error_of_the_caller_on_the_way_stops_everything():
     graph = load(GOLDEN / "case_01.net")
-    x = np.zeros((3, *graph.input_shape, 30), np.int64)
+    x, before = np.zeros((3, *graph.input_shape, 30), np.int64), processes()
     with pytest.raises(ZeroDivisionError):
         la.simulate(graph, x, backend="lava", progress=lambda samples: 1 // 0)
-    assert multiprocessing.active_children() == []
+    assert processes() <= before
     assert_lava_equals_kernel(graph, x, la.Momentum(8))
+
+
+@pytest.mark.parametrize("backend", ["lava", "graph"])
+def test_a_sparse_record_has_the_kernels_events(backend):
+    rng = np.random.default_rng(1)
+    sizes = (6, 30, 4)
+    populations = (
+        la.Population("hidden", (30,), 1000, 200, 40), la.Population("out", (2, 1, 2), 300, 200, 40)
+    )  # fmt: skip
+    connections = [
+        la.Dense(i - 1, i, rng.integers(-60, 90, (sizes[i + 1], sizes[i]))) for i in range(2)
+    ]
+    graph = la.Graph(sizes[:1], populations, connections, output_delay=1)
+    x = rng.integers(0, 2, (3, 6, 5))
+    schedule = la.Mixture([la.LayerSync(4), la.Momentum(2)], seed=2)
+    want = la.simulate(graph, x, schedule, record="sparse", trace=True)
+    got = la.simulate(graph, x, schedule, record="sparse", trace=True, backend=backend)
+    for name, column in want.events._asdict().items():
+        np.testing.assert_array_equal(getattr(got.events, name), column, err_msg=name)
+    assert_equal_records(got, want)
+    assert len(want.events.sample) > 100

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from lava.lib.dl import slayer
 
 import lava_async as la
 import slayer_blocks as sb
@@ -33,6 +34,21 @@ def messages(net, passes, loss=torch.sum, batch=4, x=None):
             loss(net(x)).backward()
     assert all(w.filename == __file__ for w in caught)
     return [str(w.message) for w in caught]
+
+
+@pytest.mark.parametrize("schedule", [la.LayerSync(), la.Momentum(4)])
+def test_they_point_at_the_line_that_called_slayers_assistant(schedule):
+    net = sb.network(partly_dead(8), schedule)
+    nothing = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # would take what is not finite
+    assistant = slayer.utils.Assistant(net, lambda y, target: (y.sum() - target.sum()) / 0, nothing)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            assistant.train(sb.spikes((4, 20, 4)), torch.zeros(4, 4))
+    assert {("no spike" in str(w.message), "not finite" in str(w.message)) for w in caught} == {
+        (True, False), (False, True)
+    }  # of the forward pass, and of the way back
+    assert all(w.filename == __file__ for w in caught)
 
 
 # Dead neurons

@@ -293,7 +293,6 @@ def test_lava_dl_s_networks_load(name, shapes):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("gts/ntidigits/ntidigits.net", r"layer 5 \(average\): type: .*\(got average\)"),
         ("gts/pilotnet_sdnn/network.net", r"layer 0 \(input\): neuron/type: .*\(got SDNN\)"),
     ],
 )

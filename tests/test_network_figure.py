@@ -103,6 +103,12 @@ def test_spikes_on_the_arrows():
     assert np.argsort(widths(figure), kind="stable").tolist() == [0, 5, 1, 2, 3, 4]
 
 
+def test_input_of_one_sample_needs_no_axis_for_samples():
+    record = la.simulate(network(), X[0], la.Momentum(8), backend="reference")
+    one, batch = (labels(plots.network_figure(network(), record, x)) for x in (X[0], X[:1]))
+    assert one == batch
+
+
 def test_synaptic_operations_on_the_arrows():
     record = la.simulate(network(), X, la.Momentum(8), backend="reference")
     figure = plots.network_figure(network(), record, X, on_edges="synops")
@@ -256,7 +262,7 @@ class TestErrors:
     @pytest.mark.parametrize("x", [X[:1], X[0], np.zeros((2, 1, 1, 2, 2), int), 3])
     def test_shape_of_the_input(self, x):
         record = la.simulate(network(), X, la.Momentum(8), backend="reference")
-        with pytest.raises(ValidationError, match=r"shape of x: expected \(2, 1, 1, 2, 1\)"):
+        with pytest.raises(ValidationError, match=r"x shape: expected \(2, 1, 1, 2, 1\)"):
             plots.network_figure(network(), record, x)
 
     def test_input_of_another_run(self):

@@ -446,6 +446,7 @@ def test_vars_between_runs():
         network.u.set(-voltage)
         run(num_steps=10)
         stepper.voltage[:], stepper.current[:] = voltage, -voltage
+        stepper.wake()
         steps = [stepper.step(frame) for frame in x[:, 10:].T]
         assert network.total_synops.get() == 2**40 + sum(s.synops for s in steps)
         np.testing.assert_array_equal(

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 import statistics
 import subprocess
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 import lava_async as la
 import training_folders
-from lava_async import plots
+from lava_async import metrics, plots
 from lava_async._semantics.connections import Dense
 from lava_async._semantics.graph import Graph, Population
 from lava_async._semantics.record import Record
@@ -294,10 +295,176 @@ class TestSpikesPerPopulation:
         bars = plots.spikes_per_population_figure(spikes).axes[0].patches
         assert len({bar.get_hatch() for bar in bars}) == 7
 
+    def test_what_the_metric_counts(self):
+        """(B, populations) of a record, named by its graph; bars are means over the samples."""
+        x = np.array([[[1, 1]], [[2, 0]]])
+        record = la.simulate(GRAPH, x, backend="reference")
+        counts = metrics.spikes_per_population(GRAPH, record)
+        figure = plots.spikes_per_population_figure({"mine": counts}, graph=GRAPH)
+        (bars,) = figure.axes[0].containers
+        assert texts(figure.axes[0]) == ["hidden", "output"]
+        assert [bar.get_height() for bar in bars] == counts.mean(axis=0).tolist() != [0, 0]
+
+    def test_arrays_and_pairs_side_by_side(self):
+        spikes = {"counted": np.array([[3, 1], [4, 0]]), "told": [("output", 2.0), ("more", 1.0)]}
+        axes = plots.spikes_per_population_figure(spikes, graph=GRAPH).axes[0]
+        assert texts(axes) == ["hidden", "output", "more"]
+        assert [[bar.get_height() for bar in bars] for bars in axes.containers] == [
+            [3.5, 0.5], [2, 1]
+        ]  # fmt: skip
+
+    def test_populations_of_one_name_have_places_of_their_own(self):
+        twins = dataclasses.replace(GRAPH, populations=tuple(
+            dataclasses.replace(each, name="layer") for each in GRAPH.populations
+        ))  # fmt: skip
+        spikes = {name: np.array([[3, 1]]) for name in "ab"}
+        axes = plots.spikes_per_population_figure(spikes, graph=twins).axes[0]
+        assert texts(axes) == ["layer", "layer"]
+        places = [round(bar.get_x() + bar.get_width() / 2) for bar in axes.patches]
+        assert places == [0, 1, 0, 1]
+
+    @pytest.mark.parametrize(
+        ("shape", "graph", "complaint"),
+        [
+            ((2, 2), None, r"graph: expected the Graph that the arrays are of, .*NoneType\)"),
+            ((2, 2), "a.net", r"graph: expected the Graph .* \(got str\)"),
+            ((2, 3), GRAPH, r": mine: shape: expected \(samples, 2\), .* \(got \(2, 3\)\)"),
+            ((2,), GRAPH, r": mine: shape: expected \(samples, 2\), .* \(got \(2,\)\)"),
+            ((0, 2), GRAPH, r": mine: shape: expected \(samples, 2\), a sample or more"),
+            ((1, 2, 2), GRAPH, r": mine: shape: expected"),
+        ],
+    )
+    def test_arrays_need_their_graph(self, shape, graph, complaint):
+        with pytest.raises(ValidationError, match=complaint):
+            plots.spikes_per_population_figure({"mine": np.zeros(shape, int)}, graph=graph)
+
+    @pytest.mark.parametrize(
+        ("given", "got"),
+        [
+            (np.array([[3, 1]]).tolist(), r"\[3, 1\]"),  # no names
+            (np.ones((2, 9), int).tolist(), r"\[1, 1, 1, 1, 1, 1, \.\.\.\]"),
+            ([3, 1], "3"),
+            ([("a", 1, 2)], r"\('a', 1, 2\)"),
+            ([("a", "1")], r"\('a', '1'\)"),
+            ([("a", None)], r"\('a', None\)"),
+            ([("a", 1.0), "ab"], "'ab'"),
+            ({"a": 1.0}, "'a'"),
+            (5, "5"),
+            (None, "None"),
+        ],
+    )
+    def test_what_is_neither_pairs_nor_an_array_is_told(self, given, got):
+        wanted = "pairs of a population's name and its spikes per sample, or the array that"
+        with pytest.raises(ValidationError, match=rf": mine: expected {wanted} .*\(got {got}\)"):
+            plots.spikes_per_population_figure({"mine": given}, graph=GRAPH)
+
+    @pytest.mark.parametrize("given", [[("a", 1.0)], np.ones((1, 2), int), None])
+    def test_several_have_names(self, given):
+        with pytest.raises(ValidationError, match=r"spikes: expected a dict of what to show"):
+            plots.spikes_per_population_figure(given, graph=GRAPH)
+
     @pytest.mark.parametrize("spikes", [{}, {"layered": []}])
     def test_needs_a_population(self, spikes):
         with pytest.raises(ValidationError, match="at least one population"):
             plots.spikes_per_population_figure(spikes)
+
+
+class TestAccuracyBySchedule:
+    ORDERS = (la.LayerSync(), la.Momentum(8), la.Random(1))
+
+    def result(self, *correct, orders=ORDERS, samples=100):
+        shares = np.array(correct) / samples
+        predictions = np.zeros((len(correct), samples), np.int64)
+        return metrics.AccuracyBySchedule(orders, shares, shares, predictions)
+
+    def drawn(self, container):
+        """Of an error bar: points, and their intervals."""
+        points, _, (bars,) = container.lines
+        ends = [segment[:, 0].tolist() for segment in bars.get_segments()]
+        return points.get_xdata().tolist(), points.get_ydata().tolist(), ends
+
+    def rings(self, axes):
+        return [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.get_lines()
+                if line.get_markersize() == 12]  # fmt: skip
+
+    def test_points_intervals_numbers_and_the_worst(self):
+        result = self.result(97, 95, 80)
+        figure = plots.accuracy_by_schedule_figure(result)
+        (axes,) = figure.axes
+        (container,) = axes.containers
+        shares, heights, ends = self.drawn(container)
+        assert shares == (100 * result.accuracy).tolist() and heights == [0, 1, 2]
+        np.testing.assert_allclose(ends, 100 * np.array(result.accuracy_intervals), rtol=1e-12)
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        assert names == [str(order) for order in self.ORDERS]
+        assert axes.get_ylim() == (2.5, -0.5)  # the first on top
+        assert [text.get_text() for text in axes.texts] == ["97.0", "95.0", "80.0"]
+        assert self.rings(axes) == [(shares[2], 2)]
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["the worst schedule"]
+        assert all(0 <= tick <= 100 for tick in axes.get_xticks())
+
+    def test_what_the_metric_returns(self):
+        x, labels = np.ones((4, 1, 2), int), [0, 1, 0, 1]
+        result = metrics.accuracy_by_schedule(
+            GRAPH, x, labels, self.ORDERS[1:], backend="reference"
+        )
+        (axes,) = plots.accuracy_by_schedule_figure(result, title="Mine").axes
+        assert self.drawn(axes.containers[0])[0] == (100 * result.accuracy).tolist()
+        assert axes.get_title(loc="left") == "Mine"
+
+    def test_several_networks_differ_without_colour_and_do_not_overlap(self):
+        results = {str(i): self.result(90, 80, 70 + i) for i in range(7)}
+        figure = plots.accuracy_by_schedule_figure(results)
+        (axes,) = figure.axes
+        points = [container.lines[0] for container in axes.containers]
+        assert len({each.get_marker() for each in points}) == 7
+        heights = np.array([each.get_ydata() for each in points], float).reshape(-1)
+        assert len(set(np.round(heights, 6))) == 21
+        assert set(np.round(heights)) == {0, 1, 2}
+        told = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert told == [*results, "the worst schedule"]
+        assert len(self.rings(axes)) == 7
+
+    def test_long_names_have_lines_and_room(self):
+        names = [la.Mixture(tuple(map(la.Momentum, range(1 + i, 7 + i)))) for i in range(3)]
+        figure = plots.accuracy_by_schedule_figure(self.result(90, 80, 70, orders=names))
+        figure.draw_without_rendering()
+        (axes,) = figure.axes
+        labels = axes.get_yticklabels()
+        assert [" ".join(each.get_text().split()) for each in labels] == list(map(str, names))
+        boxes = [each.get_window_extent() for each in labels]
+        assert all(above.y0 >= below.y1 for above, below in itertools.pairwise(boxes))
+        assert axes.get_window_extent().width > figure.bbox.width / 2
+
+    def test_schedules_that_not_all_have_and_that_read_alike(self):
+        six = tuple(map(la.Fifo, range(1, 7)))
+        mixtures = tuple(la.Mixture((*six, la.Random(size))) for size in (1, 8))
+        results = {
+            "a": self.result(90, 80, orders=mixtures),
+            "b": self.result(70, 60, orders=(mixtures[0], la.Fifo())),
+        }
+        (axes,) = plots.accuracy_by_schedule_figure(results).axes
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        assert names[0] == names[1] != names[2] == "fifo, F = 8"
+        assert [np.round(self.drawn(each)[1]).tolist() for each in axes.containers] == [
+            [0, 1], [0, 2]
+        ]  # fmt: skip
+
+    def test_one_schedule_is_no_worst(self):
+        figure = plots.accuracy_by_schedule_figure(self.result(90, orders=self.ORDERS[:1]))
+        assert self.rings(figure.axes[0]) == [] and figure.legends == []
+
+    @pytest.mark.parametrize(
+        ("given", "complaint"),
+        [
+            ({}, r"result: expected at least one \(got 0\)"),
+            ([0.9], r"result: expected what metrics.accuracy_by_schedule returns \(got list\)"),
+            ({"a": None}, r"result: expected what metrics.* \(got NoneType\)"),
+        ],
+    )
+    def test_bad_results(self, given, complaint):
+        with pytest.raises(ValidationError, match=complaint):
+            plots.accuracy_by_schedule_figure(given)
 
 
 class TestSave:
@@ -344,6 +511,8 @@ def test_no_global_state():
         settings = copy()
         p.accuracy_figure({"a": ([0, 1], [0, 1])})
         p.spikes_per_population_figure({"a": [("o", 1)]})
+        from lava_async import metrics
+        p.accuracy_by_schedule_figure(metrics.accuracy_by_schedule(graph, x, [0], [la.Fifo()]))
         p.learning_figure({"a": [[{"epoch": 1, "accuracy": 1, "spikes_per_sample": 1}]]})
         p.save(p.raster_figure(graph, record), tempfile.mkdtemp() + "/a.png")
         p.network_figure(graph, record, x)

@@ -42,7 +42,7 @@ from process_graphs import (
     weights,
 )
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("design")]
 
 # ---------------------------------------------------------------- composition
 

@@ -83,7 +83,7 @@ def test_recipes_fit_every_data_set(name, recipe):
     ("change", "says"),
     [
         ({"name": "motion"}, "recipe: outputs: expected 4, as of motion (got 10)"),
-        ({"name": "none"}, "data set: name: expected one of digits, motion"),
+        ({"name": "none"}, "data none: name: expected one of digits, motion"),
     ],
 )
 def test_settings_refuse_recipes_of_other_data(change, says):
@@ -149,6 +149,24 @@ def test_what_a_loader_gives_is_checked(loader, says):
     with pytest.raises(ValidationError) as caught:
         registry.load_frames("stripes", False)
     assert str(caught.value).startswith("data set stripes: ") and says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("None", "TypeError: cannot unpack non-iterable NoneType object"),
+        ("[[0]], [0]", "AttributeError: 'list' object has no attribute 'shape'"),
+    ],
+)
+def test_a_loader_that_fails_is_named(source, says, tmp_path, capsys):
+    registry.register(described(loader=lambda train: eval(source)))
+    wanted = f"data set stripes: loader: expected frames and labels of it (got {says})"
+    with pytest.raises(ValidationError) as caught:
+        registry.load_frames("stripes", True)
+    assert str(caught.value) == wanted
+    err = refused(capsys, "train", "--out", str(tmp_path / "out"), "--data", "stripes")
+    assert err == f"lava-async: {wanted}\n" and not (tmp_path / "out").exists()
 
 
 def test_only_those_that_download_get_a_folder(tmp_path):
@@ -221,4 +239,5 @@ def test_unknown_names_are_refused_with_those_known(capsys):
     registry.register(described())
     assert main(["train", "--out", "out", "--data", "cats"]) == 2
     err = capsys.readouterr().err
-    assert f"expected one of {', '.join(registry.NAMES)} (got 'cats')" in err
+    known = f"{', '.join(registry.NAMES)}, or your own as MODULE:NAME or FILE.py:NAME"
+    assert f"--data cats: name: expected one of {known} (got 'cats')" in err

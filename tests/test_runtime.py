@@ -53,30 +53,43 @@ def chain(*faults):
 
 
 def children():
-    """Processes whose parent is this one."""
+    """Processes whose parent is this one, but those that joblib keeps a while after a study."""
     found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
+            is_joblib_s = b"joblib" in (stat.parent / "cmdline").read_bytes()
         except OSError:
             continue
-        if int(fields[1]) == os.getpid():
+        if int(fields[1]) == os.getpid() and not is_joblib_s:
             found.add(stat.parent.name)
     return found
 
 
-def resources():
-    """What a run may leave behind, memory apart."""
+def resources(open_before):
+    """What a run may leave behind, memory apart; of files, those that were not open before.
+
+    Others may be closed at any time, when garbage of an earlier test is collected.
+    """
     gc.collect()
     compiler_log = logging.getLogger("lava.magma.compiler.compiler")
     return {
         "children": children(),
         "threads": threading.active_count(),
-        "open files": len(os.listdir("/proc/self/fd")),
+        "open files": open_files() - open_before,
         "processes": len(ProcessServer().processes),
         "vars": len(VarServer().vars),
         "log handlers": len(logging.getLogger().handlers) + len(compiler_log.handlers),
     }
+
+
+def open_files():
+    """What is open, each by number and name; a pipe's name is never given again."""
+    opened = set()
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            opened.add((number, os.readlink(f"/proc/self/fd/{number}")))
+    return opened
 
 
 def memory():
@@ -164,7 +177,7 @@ def test_a_run_during_a_run_is_refused(nothing_left):
     with Runner(relays[0], CONFIG) as run:
         run()
         for again in (None, 3):
-            with pytest.raises(ExecutionError, match="a run is in progress"):
+            with pytest.raises(ExecutionError, match="a run in progress"):
                 run(num_steps=again)
         run.pause()
         run(num_steps=2)
@@ -175,7 +188,7 @@ def test_vars_during_a_run_are_refused(nothing_left):
     with Runner(relays[0], CONFIG) as run:
         run()
         for request in (relays[2].seen.get, lambda: relays[2].seen.set(np.zeros(2))):
-            with pytest.raises(ExecutionError, match=r"a run is in progress: pause\(\)"):
+            with pytest.raises(ExecutionError, match=r"at rest: pause\(\) or wait\(\) first"):
                 request()
         run.pause()
         np.testing.assert_array_equal(relays[2].seen.get(), [2, 2])
@@ -237,7 +250,8 @@ def test_another_thread_cannot_disturb_a_run(nothing_left):
         run(num_steps=6000)
         thread.join()
         np.testing.assert_array_equal(relays[2].steps.get(), [6000])
-    assert caught == ["another thread waits for this Lava network at the moment"]
+    (told,) = caught
+    assert told.startswith("Lava network: caller: expected one thread at a time (got another ")
 
 
 def test_runs_in_a_pool_of_threads(nothing_left):
@@ -256,10 +270,10 @@ def test_runs_in_a_pool_of_threads(nothing_left):
 def test_a_caller_that_ignores_the_end_of_children(nothing_left):
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        begin = time.monotonic()
+        begin, others = time.monotonic(), set(multiprocessing.active_children())
         assert_runs()
         assert time.monotonic() - begin < 4  # and not the time after which they are killed
-        assert multiprocessing.active_children() == []
+        assert others.issuperset(multiprocessing.active_children())
     finally:
         signal.signal(signal.SIGCHLD, before)
 
@@ -421,7 +435,7 @@ def test_after_a_fault_the_next_run_works(name):
     graph = small_graph()
     want = la.simulate(graph, np.ones((9, 4), np.int64)).spikes[0]
     assert want.any()
-    left = []
+    left, opened = [], open_files()
     for fault, message in FAULTS.items():
         # Both populations run the same model, so either may be the first to fail.
         who = "(population|output)" if name == "population" else name
@@ -436,7 +450,7 @@ def test_after_a_fault_the_next_run_works(name):
             run(num_steps=4)
             np.testing.assert_array_equal(sink.data.get(), want)
         del run, sink
-        left.append(resources())
+        left.append(resources(opened))
     assert left[1:] == left[:1] * 4
 
 
@@ -444,29 +458,31 @@ def test_after_a_fault_the_next_run_works(name):
 
 
 @pytest.mark.parametrize("backend", ["lava", "graph"])
-def test_fifty_rounds_leave_nothing(backend):
+def test_many_rounds_leave_nothing(backend, deep):
+    rounds, warm = (50, 10) if deep else (20, 5)
     graph = small_graph()
     x = np.random.default_rng(1).integers(0, 2, (1, 9, 2))
-    for i in range(50):
+    opened = open_files()
+    for i in range(rounds):
         la.simulate(graph, x, backend=backend)
-        if i == 9:
-            first, memory_before = resources(), memory()
-    assert resources() == first
+        if i == warm - 1:
+            first, memory_before = resources(opened), memory()
+    assert resources(opened) == first
     # Python's own allocations vary: by about 0.1 MB and one area in all, not per round.
-    size, areas = (memory() - memory_before) / 40
+    size, areas = (memory() - memory_before) / (rounds - warm)
     assert size < 50_000
     assert areas < 0.5
 
 
 def test_a_failed_compilation_leaves_nothing():
-    left = []
+    left, opened = [], open_files()
     for _ in range(4):
         dense = AsyncDense(weights=np.ones((4, 4)))
         Network(small_graph()).out.connect(dense.s_in)
         with pytest.raises(GraphError, match="a_out: expected a target"), Runner(dense, AS_GRAPH):
             pass
         del dense
-        left.append(resources())
+        left.append(resources(opened))
     assert left[1:] == left[1:2] * 3
 
 
@@ -552,7 +568,7 @@ def test_an_interrupted_wait_pauses_the_run(nothing_left):
 @pytest.mark.parametrize(
     "seconds, limit, why",
     [
-        ((0.3,), 0.5, r"the Lava network did not answer within 0\.5 s; waiting: .*'the middle'"),
+        ((0.3,), 0.5, r"Lava network: did not answer within 0\.5 s; waiting: .*'the middle'"),
         ((0.3, 0.8), 30, "interrupted by KeyboardInterrupt"),
     ],
     ids=["once", "twice"],

@@ -77,6 +77,7 @@ def test_schedule_defaults_to_what_the_graph_records(graph):
         (np.ones((0, 2, 4)), "at least one sample"),
         (np.ones((1, 2, 0)), "at least one sample"),
         (np.full((1, 2, 1), -1), r"value at \[0, 0, 0\]: expected a whole number .*got -1"),
+        (np.full((2, 1), -1), r"value at \[0, 0\]: expected a whole number .*got -1"),
         (np.full((1, 2, 1), 0.5), "a whole number"),
         (np.full((1, 2, 1), np.nan), "a whole number"),
         (np.full((1, 2, 1), np.inf), "a whole number"),

@@ -236,14 +236,7 @@ def _dense(neuron=None, **settings):
 @pytest.mark.parametrize(
     "block, message",
     [
-        (lambda: _dense(delay=True), "delay: expected no axonal delay"),
-        (lambda: _dense({"norm": slayer.neuron.norm.MeanOnlyBatchNorm}),
-         "norm: expected no normalization"),
-        (lambda: _dense({"dropout": slayer.neuron.Dropout(p=0.1)}), "dropout: expected none"),
-        (lambda: _dense({"requires_grad": True}), "requires_grad: expected False"),
-        (lambda: _dense({"shared_param": False}), "shared_param: expected True"),
         (lambda: _dense({"graded_spike": True}), "graded_spike: expected False"),
-        (lambda: _dense({"persistent_state": True}), "persistent_state: expected False"),
         (lambda: _dense({"threshold": 0.0}), "threshold: expected a mantissa in"),
         (lambda: _dense(pre_hook_fx=None), "pre_hook_fx: expected a quantizer"),
         (lambda: _dense(pre_hook_fx=lambda w: w), "pre_hook_fx: expected a function"),
@@ -252,8 +245,6 @@ def _dense(neuron=None, **settings):
         (lambda: _dense(pre_hook_fx=lambda w, descale=False: torch.full_like(w, 300)),
          r"pre_hook_fx: expected integers in -256\.\.254"),
         (lambda: _dense(mask=torch.ones(4, 6), weight_norm=True), "mask: expected none"),
-        (lambda: cuba.Dense(dict(sb.NEURON), (3, 2, 1), 4), "in_neurons: expected an integer"),
-        (lambda: cuba.Pool(dict(sb.NEURON), 2), r"\(Pool\): block type: expected slayer.block"),
         (lambda: alif.Dense({"threshold": 1.0, "threshold_step": 0.1, "current_decay": 0.1,
                              "voltage_decay": 0.1, "threshold_decay": 0.1,
                              "refractory_decay": 0.1}, 6, 4),

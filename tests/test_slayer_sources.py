@@ -1,5 +1,6 @@
 """`slayer.Network(blocks, sources=…)`: skip and recurrent edges between blocks of SLAYER."""
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -9,9 +10,10 @@ from lava.lib.dl.slayer.block import cuba
 
 import lava_async as la
 import slayer_blocks as sb
+from exact_blocks import assert_same_everywhere
 from file_graphs import as_held, assert_same
 from lava_async import slayer as async_slayer
-from lava_async.errors import GraphError, UnsupportedError, ValidationError
+from lava_async.errors import FileFormatError, GraphError, UnsupportedError, ValidationError
 from random_networks import schedules
 
 OFF = {"delay_shift": False, "weight_scale": 8}
@@ -273,9 +275,147 @@ def test_shapes_that_do_not_fit_are_named():
 
 def test_a_block_of_our_own_wants_a_source_for_each_synapse():
     populations = [la.Population("a", (4,), 9, 9, 9), la.Population("b", (4,), 9, 9, 9)]
-    connections = [la.Dense(s, t, np.eye(4)) for s, t in ((-1, 0), (0, 1), (1, 1))]
+    ends = (-1, 0, 0), (0, 1, 0), (1, 1, 1)
+    connections = [la.Dense(s, t, np.eye(4), delay=delay) for s, t, delay in ends]
     net = async_slayer.Network.from_graph(la.Graph((4,), populations, connections))
     with pytest.raises(ValidationError, match=r"\(Population\): sources: expected 2, one for each"):
         sb.network(net.blocks, input_shape=(4,))
-    again = sb.network(net.blocks, sources={1: [0, 1]}, input_shape=(4,))
+    again = sb.network(net.blocks, sources={1: [0, (1, 1)]}, input_shape=(4,))
     assert numbers(again.graph()) == numbers(net.graph())
+
+
+# Sums
+
+
+def residual_blocks():
+    """For inputs (20,): two blocks added, the sum beside the input, and added to what follows."""
+    return [dense(20, 12), dense(12, 12, 1), dense(12 + 20, 12, 2), dense(12, 5, 3)]
+
+
+RESIDUAL = {2: [async_slayer.Sum(0, 1), la.INPUT], 3: [async_slayer.Sum(2, (0, 1), 1)]}
+
+
+def run_residual(blocks, x):
+    a = blocks[0](x)
+    b = blocks[1](a)
+    c = blocks[2](torch.cat([a + b, x], 1))
+    return blocks[3](c + late(a, 1) + b)
+
+
+def test_sums_are_slayers_own():
+    x = sb.spikes((3, 20, 10), density=0.4)
+    ours, theirs = residual_blocks(), residual_blocks()
+    net = sb.network(ours, la.LayerSync(), sources=RESIDUAL)
+    want = run_residual(theirs, x)
+    assert want.any()
+    want.square().sum().backward()
+    for gradient in ("decisive", "unrolled"):
+        net = sb.network(ours, la.LayerSync(), sources=RESIDUAL, gradient=gradient)
+        y = net(x)
+        assert torch.equal(y, want)
+        net.zero_grad()
+        y.square().sum().backward()
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(
+                a.synapse.weight.grad, b.synapse.weight.grad, rtol=1e-4, atol=1e-6
+            )
+
+
+def test_sums_run_everywhere_and_come_back_from_files(tmp_path):
+    net = sb.network(residual_blocks(), sources=RESIDUAL)
+    x = sb.spikes((2, 20, 8), density=0.4)
+    again = assert_same_everywhere(net, x, tmp_path)
+    assert numbers(net.graph())[2:] == [
+        (0, 2, 0), (1, 2, 0), (-1, 2, 0), (2, 3, 0), (0, 3, 1), (1, 3, 0),
+    ]  # fmt: skip
+    kinds = [cuba.Dense, cuba.Dense, async_slayer.Population, cuba.Dense]
+    assert [type(block) for block in again.blocks] == kinds
+    assert [s.weight.shape for s in again.blocks[2].synapses] == [(12, 12), (12, 20)]
+    with torch.no_grad():
+        for parameter in again.parameters():
+            parameter.mul_(0.5)
+    weights = [c.weight for c in again.graph().connections]
+    for first, *others in ((2, 3), (5, 6, 7)):
+        assert all((weights[k] == weights[first]).all() for k in others)
+    again.export_hdf5(tmp_path / "b.net")
+    assert_same(la.load(tmp_path / "b.net"), again.graph())
+
+
+@pytest.mark.parametrize(
+    "last, kind",
+    [(lambda: conv(3, 4, 3, 2), cuba.Conv), (lambda: conv(6, 4, 3, 2, groups=2), None),
+     (lambda: cuba.Pool(dict(sb.NEURON), 2, delay_shift=False), cuba.Pool),
+     (lambda: dense((6, 4, 3), 5, 2), cuba.Dense)],
+)  # fmt: skip
+def test_sums_of_frames(last, kind, tmp_path):
+    """In front of blocks of every kind, also beside other channels."""
+    add = async_slayer.Sum(0, 1)
+    sources = [add] if kind else [add, (1, 1)]
+
+    def build():
+        return [conv(2, 3), conv(3, 3, seed=1), last()]
+
+    blocks, x = build(), sb.spikes((2, 2, 4, 6, 8), density=0.4)
+    net = sb.network(build(), la.LayerSync(), sources={2: sources})
+    a = blocks[0](x)
+    b = blocks[1](a)
+    want = blocks[2](a + b if kind else torch.cat([a + b, late(b, 1)], 1))
+    assert want.any() and torch.equal(net(x), want)
+    again = assert_same_everywhere(net, x, tmp_path, [la.Momentum(3)], backends=["kernel"])
+    assert type(again.blocks[-1]) is (kind or async_slayer.Population)
+
+
+def test_a_sum_of_what_a_flatten_passes_on():
+    blocks = [conv(2, 3), conv(3, 3, seed=1), cuba.Flatten(), dense(3 * 20, 5, 2)]
+    x = sb.spikes((2, 2, 4, 5, 8), density=0.4)
+    want = [conv(2, 3), conv(3, 3, seed=1), dense(3 * 20, 5, 2)]
+    a = want[0](x)
+    want = want[2]((a + want[1](a)).flatten(1, 3))
+    for add in ({2: [async_slayer.Sum(0, 1)]}, {2: [1], 3: [async_slayer.Sum(2, 4)]}):
+        flats = [cuba.Flatten()] if len(add) > 1 else []
+        net = sb.network(
+            [*blocks, *flats], la.LayerSync(), sources={**add, 4: [0]} if flats else add, output=3
+        )
+        assert want.any() and torch.equal(net(x), want)
+
+
+def test_a_sum_with_the_block_itself(tmp_path):
+    net = sb.network([dense(6, 6)], sources={0: [async_slayer.Sum(la.INPUT, (0, 1))]})
+    again = assert_same_everywhere(net, sb.spikes((2, 6, 8)), tmp_path, [la.Momentum(1)],
+                                   backends=["kernel"])  # fmt: skip
+    assert type(again.blocks[0]) is cuba.Dense
+    blocks = [dense(6, 6), dense(12, 6, 1)]
+    net = sb.network(blocks, sources={1: [la.INPUT, async_slayer.Sum(1, 0)]})
+    again = assert_same_everywhere(net, sb.spikes((2, 6, 8)), tmp_path, [la.Momentum(1)],
+                                   backends=["kernel"])  # fmt: skip
+    assert [len(b.synapses) for b in again.blocks[1:]] == [2]
+
+
+@pytest.mark.parametrize(
+    "sources, message",
+    [
+        ({1: [async_slayer.Sum()]}, r"sources: expected a list .*or a Sum of these \(got \[Sum\("),
+        ({1: [async_slayer.Sum(0, 3)]}, r"expected a list .*\(got \[Sum\(0, 3\)\]\)"),
+        ({1: [async_slayer.Sum(0, (0, 63))]}, "sources: delay: expected an integer"),
+        ({1: [async_slayer.Sum(async_slayer.Sum(0))]}, "expected a list"),
+        ({1: async_slayer.Sum(0)}, "expected a list"),
+        ({1: [async_slayer.Sum(0, la.INPUT)]},
+         r"^blocks\[1\] \(Dense\): sources: expected equal shapes where they are added \(got \[\("),
+    ],
+)  # fmt: skip
+def test_wrong_sums_are_named(sources, message):
+    with pytest.raises(ValidationError, match=message):
+        sb.network(sb.dense_blocks(), sources=sources, input_shape=(20,))
+
+
+@pytest.mark.parametrize(
+    "tied",
+    ["1", "[1]", "[[0]]", "[[0, 0.5]]", "[[0, 1], [1, 2]]", "[[0, 9]]", "[[0, 1]]", "[[2, 4]]"],
+)
+def test_what_is_tied_must_fit(tied, tmp_path):
+    path = tmp_path / "a.net"
+    sb.network(residual_blocks(), sources=RESIDUAL, input_shape=(20,)).export_hdf5(path)
+    with h5py.File(path, "r+") as file:
+        file["lava_async"].attrs["tied"] = tied
+    with pytest.raises(FileFormatError, match="lava_async: tied: expected"):
+        la.load(path)

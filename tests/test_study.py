@@ -16,11 +16,12 @@ import slayer_blocks as sb
 from lava_async import metrics
 from lava_async.errors import LavaAsyncError, ValidationError
 from lava_async.study import METHODS, PRESETS, Study, run_study
+from lava_async.study.chance import warnings_of
 from lava_async.study.data import fit_to, load_split
 from lava_async.study.table import Point, Row, read_rows
 from studies import TINY, cell_files, tables
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("undrawn")]
 
 ORDERS = {
     "layer:8": lambda seed: la.LayerSync(8),
@@ -34,6 +35,24 @@ def done(tmp_path_factory):
     """A folder with the tiny study, and what it found."""
     folder = tmp_path_factory.mktemp("study") / "tiny"
     return folder, run_study(TINY, folder, jobs=1)
+
+
+def test_networks_at_chance_are_told(done):
+    _, outcome = done
+    expected = warnings_of(outcome.rows)
+    assert expected  # an epoch of 24 samples teaches nothing
+    assert outcome.warnings[-len(expected) :] == expected
+
+
+def test_rows_say_how_many_samples_are_of_the_commonest_class(done):
+    folder, outcome = done
+    _, labels = load_split("digits", train=False)
+    labels = labels[:24].tolist()
+    assert {row.commonest for row in outcome.rows} == {max(map(labels.count, labels))}
+    # They follow from the data, so neither cells nor the description know of them.
+    for path in (folder / "description.json", *(folder / "cells").glob("*.json")):
+        assert "commonest" not in path.read_text()
+    assert "No better than chance in any order" in (folder / "report.md").read_text()
 
 
 def run_by_hand(file, row):

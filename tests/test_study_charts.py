@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lava_async.study import charts
+from lava_async.study.chart_parts import rows_of
 from lava_async.study.results import Results
 from lava_async.study.table import Point
 from study_rows import realistic, row
@@ -115,23 +116,41 @@ class TestAccuracyInTime:
         rows = [row(**DECISIVE, run="momentum:8", seed=seed, decision_step=1.0 + seed)
                 for seed in (0, 1)]  # fmt: skip
         points = self.points(rows[0], [0, 0.5]) + self.points(rows[1], [0, 0.1, 1.0])
-        (axes,) = charts.accuracy_in_time(Results(rows), points).axes
-        curve, decision = axes.get_lines()
+        axes, strip = charts.accuracy_in_time(Results(rows), points).axes
+        (curve,), (decision,) = axes.get_lines(), strip.get_lines()
         assert curve.get_xdata().tolist() == [0, 1, 2]
         assert np.round(curve.get_ydata(), 6).tolist() == [0, 30, 75]  # the first stays at 0.5
-        assert (list(decision.get_xdata()), list(decision.get_ydata())) == (
-            [1.5], [pytest.approx(30)]
-        )  # fmt: skip
+        assert (list(decision.get_xdata()), list(decision.get_ydata())) == ([1.5], [0])
 
     def test_nobody_decides(self):
         rows = [row(**DECISIVE, run="momentum:8", decision_step=None)]
-        (axes,) = charts.accuracy_in_time(Results(rows), self.points(rows[0], [0, 0.5])).axes
-        assert len(axes.get_lines()) == 1
+        figure = charts.accuracy_in_time(Results(rows), self.points(rows[0], [0, 0.5]))
+        assert [len(axes.get_lines()) for axes in figure.axes] == [1, 0]
+
+    @pytest.mark.parametrize("count", [3, 7, 10])
+    def test_those_that_decide_equally_soon_hide_no_other(self, count):
+        rows = [row("decisive", trained_with=f"momentum:{size}", run="momentum:8", penalty=0.1)
+                for size in range(1, count + 1)]  # fmt: skip
+        points = [point for each in rows for point in self.points(each, [0, 0.9])]
+        figure = charts.accuracy_in_time(Results(rows), points)
+        panels, strips = figure.axes[::2], figure.axes[1::2]
+        assert len(panels) == len(strips) == (1 if count <= 7 else 2)
+        for axes, strip in zip(panels, strips, strict=True):
+            lanes = [line.get_ydata()[0] for line in strip.get_lines()]
+            assert lanes == list(range(len(axes.get_lines())))
+            low, high = strip.get_ylim()
+            assert high < 0 and low > lanes[-1]
+            looks = [
+                [(line.get_color(), line.get_marker()) for line in each.get_lines()]
+                for each in (axes, strip)
+            ]
+            assert looks[0] == looks[1]
+            assert axes.get_xlim() == strip.get_xlim() and axes.get_ylim() == (0, 100)
 
     def test_layer_by_layer_and_the_reference(self):
         rows, points = realistic(1)
         panels = charts.accuracy_in_time(Results(rows), points).axes
-        assert [axes.get_title() for axes in panels] == [
+        assert [axes.get_title() for axes in panels[:2]] == [
             "run layer by layer", "run momentum, F = 8"
         ]  # fmt: skip
 
@@ -249,3 +268,45 @@ def test_long_paths_leave_room_for_the_figure():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure.savefig(io.BytesIO())
+
+
+def many(count):
+    """Given networks that each ran in two orders, with early decision, too."""
+    return [
+        row("given", run, 0.9 - 0.01 * number, trained_with="momentum:8", epochs=number, seed=None,
+            name=f"network {number}", stop_after=stop, spikes_per_sample=100.0 + number)
+        for number in range(count)
+        for run in ("momentum:8", "momentum:1")
+        for stop in (None, 0)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(5, [5]), (7, [7]), (8, [4, 4]), (12, [6, 6]), (25, [6, 6, 6, 7])]
+)
+@pytest.mark.parametrize("draw", [charts.trade_off, charts.early_decision, charts.group_size])
+def test_many_lines_are_drawn_in_rows_that_each_can_be_read(draw, count, sizes):
+    figure = draw(Results(many(count)))
+    first = [axes for axes in figure.axes if axes.get_subplotspec().is_first_col()]
+    shown = [list(lines(axes)) for axes in first]
+    assert [len(row) for row in shown] == sizes
+    assert [label for row in shown for label in row] == [f"network {i}" for i in range(count)]
+    for axes in first:
+        looks = {(line[0].get_color(), line[0].get_marker()) for line in axes.containers}
+        assert len(looks) == len(lines(axes))
+        assert axes.get_ylim() == first[0].get_ylim() and axes.get_xlim() == first[0].get_xlim()
+    if len(sizes) > 1:
+        last = [axes for axes in figure.axes if axes.get_subplotspec().is_last_col()]
+        legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in last]
+        assert legends == shown
+
+
+def test_methods_stay_together_in_rows():
+    rows = [row("layered", seed=0), row("layered + penalty", penalty=0.1)]
+    rows += [row("decisive", trained_with=f"momentum:{size}", penalty=0.1) for size in range(1, 13)]
+    rows.append(row("decisive, mixture", trained_with="mixture", penalty=0.1))
+    results = Results(rows)
+    variants = [v for v in results.main_variants() if v.method != "layered"]
+    assert [[v.method for v in row] for row in rows_of(results, variants)] == [
+        ["layered + penalty"], ["decisive"] * 6, ["decisive"] * 6, ["decisive, mixture"]
+    ]  # fmt: skip

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 
 import pytest
 
 from lava_async._cli import main
+from lava_async.errors import ValidationError
+from lava_async.study import PRESETS
 from studies import tables
 from training_folders import refused, run
 
@@ -56,6 +59,26 @@ def test_options_make_the_study_and_the_same_command_goes_on(folder, capsys):
     assert "output out: stop_after: expected [0, 1], as in the study that it holds" in line
 
 
+@pytest.mark.parametrize(
+    ("text", "stops"),
+    [("none", ()), (" none ", ()), ("", ()), ("none,0,2", (0, 2)), ("2,none", (2,)), ("0", (0,)),
+     (None, PRESETS["quick"].stop_after)],
+)  # fmt: skip
+def test_none_is_a_word_for_no_early_decision(text, stops, monkeypatch):
+    """The same configuration as that of Python's (): the folder goes on whatever spelled it."""
+    asked = []
+
+    def keep(study, *args, **options):
+        asked.append(study)
+        raise ValidationError("study", "enough", "no more", "this")
+
+    monkeypatch.setattr("lava_async.study.engine.run_study", keep)
+    assert main(["study", "--out", "out", *(() if text is None else ("--stop-after", text))]) == 2
+    (study,) = asked
+    assert study == dataclasses.replace(PRESETS["quick"], stop_after=stops)
+    assert study.to_dict()["stop_after"] == list(stops)
+
+
 def test_given_networks_are_run_without_training_and_printed_as_a_table(folder, capsys):
     args = ["--schedules", "momentum:4,layer", *FEW]
     run(capsys, "study", "--out", "first", "--methods", "decisive", "--seeds", "1", *args)
@@ -77,7 +100,13 @@ def test_given_networks_are_run_without_training_and_printed_as_a_table(folder, 
         (["--methods", "magic"], "study: methods: expected one of layered; "),
         (["--group-size", "few"], "--group-size: value: expected integers such as 1,8"),
         (["--group-size", "0"], "study: group_sizes: expected an integer >= 1"),
-        (["--stop-after", "1.5"], "--stop-after: value: expected integers"),
+        *(
+            (["--stop-after", text], "--stop-after: value: expected integers such as 1,8, or none")
+            for text in ("1.5", "never", "None", "none,soon", "nonesuch")
+        ),
+        (["--stop-after", "none,-1"], "study: stop_after: expected an integer >= 0 (got -1)"),
+        (["--stop-after", "0,none,0"], "study: stop_after: expected each once"),
+        (["--group-size", "none"], "--group-size: value: expected integers such as 1,8 ("),
         (["--penalty", "high"], "--penalty: value: expected numbers such as 0,0.003"),
         (["--penalty", "nan"], "study: penalties: expected a number in"),
         (["--schedules", "sorted"], "study: schedules: expected one of layer, "),
@@ -110,14 +139,14 @@ def test_warnings_of_trainings_are_said(folder, capsys, monkeypatch):
 
     monkeypatch.setattr(cells, "train", complaining)
     args = ["study", "--out", "out", "--methods", "decisive", "--seeds", "1",
-            "--schedules", "fifo", "--stop-after", "", *FEW]  # fmt: skip
+            "--schedules", "fifo", "--stop-after", "none", *FEW]  # fmt: skip
     assert main(args) == 0
     assert "warning: decisive, seed 0: it went wrong\n" in capsys.readouterr().err
 
 
 def test_a_cost_model_goes_into_the_report_of_a_study_that_is_done(folder, capsys):
     args = ["study", "--out", "out", "--methods", "decisive", "--seeds", "1",
-            "--schedules", "fifo", "--stop-after", "", *FEW]  # fmt: skip
+            "--schedules", "fifo", "--stop-after", "none", *FEW]  # fmt: skip
     run(capsys, *args)
     assert "µJ" not in (folder / "out/report.md").read_text()
     assert json.loads(run(capsys, *args, "--cost-model", "loihi", "--json"))["computed"] == 0
@@ -127,7 +156,8 @@ def test_a_cost_model_goes_into_the_report_of_a_study_that_is_done(folder, capsy
 
 def test_neurons_with_memory_train_by_their_own_recipe(folder, capsys):
     args = ["study", "--out", "out", "--data", "motion", "--neuron", "tutorial", "--methods",
-            "layered + penalty", "--seeds", "1", "--schedules", "fifo", "--stop-after", "", *FEW]
+            "layered + penalty", "--seeds", "1", "--schedules", "fifo", "--stop-after", "none",
+            *FEW]
     run(capsys, *args)  # fmt: skip
     recipe = json.loads((folder / "out/description.json").read_text())["recipe"]
     assert recipe["loss"] == "spike_rate"

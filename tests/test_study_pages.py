@@ -207,6 +207,28 @@ class TestLittle:
         assert "80.0" not in digits and "90.0" not in vowels
         assert "(vowels-worst-order.png)" in vowels and "(digits-worst-order.png)" in digits
 
+    @pytest.mark.parametrize(
+        ("names", "prefixes"),
+        [
+            (
+                ("sub/halves.py:halves", "../halves.py:halves", "halves.py:halves"),
+                ("sub-halves.py-halves", "halves.py-halves", "halves.py-halves-2"),
+            ),
+            (("a/b:c", "a-b:c", "A/B:c", "a-b-c-2"), ("a-b-c", "a-b-c-2", "A-B-c-3", "a-b-c-2-2")),
+            (("/top/ünï.py:x", "C:\\a (b)\n#*.py:x"), ("top-ünï.py-x", "C-a-b-.py-x")),
+            ((f"{'long/' * 99}a.py:x", "digits"), (f"ong-{'long-' * 8}a.py-x", "digits")),
+        ],
+    )
+    def test_data_sets_named_by_files_have_figures_in_the_folder(self, names, prefixes, tmp_path):
+        folder = tmp_path / "report"
+        folder.mkdir()
+        rows = [row(data=data, run=run) for data in names for run in ("layer:8", "momentum:8")]
+        text = self.report(rows, [], folder)
+        assert list(tmp_path.iterdir()) == [folder]
+        shown = re.findall(r"\]\((.*)-worst-order\.png\)", text)
+        assert tuple(shown) == prefixes
+        assert len(list(folder.glob("*-worst-order.png"))) == len(names)
+
     def test_no_row(self, tmp_path):
         with pytest.raises(ValidationError, match=r"rows: expected one or more \(got 0\)"):
             write_pages([], [], tmp_path)
@@ -215,6 +237,61 @@ class TestLittle:
     def test_no_folder(self, tmp_path):
         with pytest.raises(ValidationError, match="folder: expected an existing folder"):
             write_pages([row()], [], tmp_path / "none")
+
+
+class TestStaleFigures:
+    LESS = (row(),)
+
+    def written(self, folder):
+        return {path.name for path in folder.iterdir()}
+
+    def test_those_of_an_earlier_report_go(self, tmp_path):
+        write_pages(*realistic(), tmp_path)
+        assert self.written(tmp_path) >= {f"{name}.png" for name in FIGURES}
+        write_pages(self.LESS, [], tmp_path)
+        new = tmp_path / "new"
+        new.mkdir()
+        assert {path.name for path in write_pages(self.LESS, [], new)} == self.written(new)
+        assert self.written(tmp_path) - {"new"} == self.written(new)
+
+    SETS = ("digits", "my_own-data2")
+
+    def of(self, *sets):
+        return [row(data=data, run=run) for data in sets for run in ("layer:8", "momentum:8")]
+
+    @pytest.mark.parametrize("before", [SETS, SETS[:1], SETS[1:]])
+    @pytest.mark.parametrize("after", [SETS, SETS[:1], SETS[1:]])
+    def test_those_of_other_data_sets_go(self, before, after, tmp_path):
+        write_pages(self.of(*before), [], tmp_path)
+        written = {path.name for path in write_pages(self.of(*after), [], tmp_path)}
+        assert self.written(tmp_path) == written
+        assert any("worst-order" in name for name in written)
+
+    def test_those_of_data_sets_named_by_files_go(self, tmp_path):
+        write_pages(self.of("../my_a.py:x", "my_a.py:x", "C:\\a (b)  #*.py:x "), [], tmp_path)
+        written = {path.name for path in write_pages(self.LESS, [], tmp_path)}
+        assert self.written(tmp_path) == written
+
+    def test_pictures_that_a_user_put_into_the_report_stay(self, tmp_path):
+        write_pages(self.of(*self.SETS), [], tmp_path)
+        with (tmp_path / "report.md").open("a", encoding="utf-8") as report:
+            report.write("\n![mine](mine.png) ![mine](vowels-worst-order.png)\n")
+        mine = {"mine.png", "vowels-worst-order.png"}
+        for name in mine:
+            (tmp_path / name).write_bytes(b"mine")
+        written = {path.name for path in write_pages(self.LESS, [], tmp_path)}
+        assert self.written(tmp_path) == written | mine
+
+    @pytest.mark.parametrize("begun", [False, True])
+    def test_files_of_others_stay(self, begun, tmp_path):
+        if begun:
+            write_pages(self.LESS, [], tmp_path)  # without figures
+        mine = {"trade-off.png", "trade-off.pdf", "my-trade-off.png", "trade-off.svg", "notes.md"}
+        for name in mine:
+            (tmp_path / name).write_bytes(b"mine")
+        paths = write_pages(self.LESS, [], tmp_path)
+        assert not mine & {path.name for path in paths}
+        assert {name for name in mine if (tmp_path / name).read_bytes() == b"mine"} == mine
 
 
 def test_an_error_leaves_the_old_report(tmp_path, monkeypatch):

@@ -70,9 +70,9 @@ except la.errors.UnsupportedError as error:
     [
         ("run network.net input.npy --out out.npz --backend lava", "simulate: backend: "),
         ("verify network.net input.npy", "simulate: backend: expected reference or kernel"),
-        ("train --out out", "torch: expected an installed package, as with Python 3.10 to 3.12"),
-        ("study --out out", "torch: expected an installed package, as with Python 3.10 to 3.12"),
-        ("demo --out out", "torch: expected an installed package, as with Python 3.10 to 3.12"),
+        ("train --out out", "package torch: expected it installed, as for Python 3.10 to 3.12"),
+        ("study --out out", "package torch: expected it installed, as for Python 3.10 to 3.12"),
+        ("demo --out out", "package torch: expected it installed, as for Python 3.10 to 3.12"),
     ],
 )
 def test_commands_that_need_them_say_so_in_one_line(command, says, folder):

@@ -41,7 +41,7 @@ def weight_of(connection, graph):
 
 
 def run(graph, x, schedule, *, stop_after=None, ids=None, dropout=None, neuron_range=None,
-        dtype=np.uint8, taped=True, threads=1, trainer=None):
+        dtype=np.uint8, taped=True, with_currents=False, threads=1, trainer=None, kept=None):
     """A compiled forward pass."""
     trainer = trainer or training.Trainer(graph, isinstance(schedule, la.LayerSync))
     ids = np.arange(len(x)) if ids is None else np.asarray(ids, np.int64)
@@ -49,7 +49,7 @@ def run(graph, x, schedule, *, stop_after=None, ids=None, dropout=None, neuron_r
     return trainer.run(
         trainer.load(*numbers(graph)), frames, x.shape[-1], ids, schedule, stop_after=stop_after,
         dropout=dropout, neuron_range=neuron_range or (0, graph.num_neurons), taped=taped,
-        team=training.OwnThreads(threads),
+        with_currents=with_currents, kept=kept, team=training.OwnThreads(threads),
     )  # fmt: skip
 
 
@@ -101,7 +101,8 @@ def with_magnitudes(graph, layered, frames, tape, by_voltage, loss, reset):
         )
     )
     size = decisive.backward(
-        positive, layered, frames, dataclasses.replace(tape, voltage=-np.abs(tape.voltage)),
+        positive, layered, frames,
+        dataclasses.replace(tape, voltage=-np.abs(tape.voltage), current=np.abs(tape.current)),
         np.abs(by_voltage), np.abs(loss), reset,
     )  # fmt: skip
     summed = []

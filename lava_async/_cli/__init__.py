@@ -1,18 +1,20 @@
 """The command line, ``lava-async``.
 
-Exit status: 0 done, 1 a run failed or backends differ, 2 bad input, 130 interrupted. Every
-failure is one line on stderr; stdout carries results only.
+Exit status: 0 done; 1 a run failed, backends differ, or what was looked at is found wrong; 2 bad
+input; 130 interrupted. Every failure is one line on stderr; stdout carries results only.
 """
 
 from __future__ import annotations
 
+import contextvars
 import io
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
-from lava_async._cli._console import fail
+from lava_async._cli._console import fail, library_log
 from lava_async.errors import ExecutionError, ValidationError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -33,7 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # of the libraries below us; errors are ours
-            status = _invoke(list(sys.argv[1:] if argv is None else argv))
+            arguments = list(sys.argv[1:] if argv is None else argv)
+            context = contextvars.copy_context()  # --quiet is of this call
+            with library_log(context):
+                status = context.run(_invoke, arguments)
         sys.stdout.flush()
         return status
     except ValidationError as error:
@@ -48,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except ModuleNotFoundError as error:
         return fail(
-            BAD_INPUT, f"{error.name}: expected an installed package, as with Python 3.10 to 3.12 "
+            BAD_INPUT, f"package {error.name}: expected it installed, as for Python 3.10 to 3.12; "
+            "'lava-async doctor' tells what is there "
             f"(got none in Python {sys.version_info.major}.{sys.version_info.minor})",
         )  # fmt: skip
     except OSError as error:
@@ -69,11 +75,29 @@ def _invoke(args: list[str]) -> int:
     click_exception: type[Exception] = typer.BadParameter.__mro__[2]
     command = typer.main.get_command(app)
     try:
-        # Not command.main(): it prints errors its own way, over several lines.
+        if "_LAVA_ASYNC_COMPLETE" in os.environ:  # a shell asks how a line may go on
+            return _complete(command)
+        # Not else: it prints errors its own way, over several lines.
         with command.make_context("lava-async", args or ["--help"]) as context:
             command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code
     except click_exception as error:
-        return fail(BAD_INPUT, error.format_message())  # type: ignore[attr-defined]
+        return fail(BAD_INPUT, _with_help(error))
     return OK
+
+
+def _complete(command: Any) -> int:
+    try:
+        command.main([], prog_name="lava-async")
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return OK
+
+
+def _with_help(error: Any) -> str:
+    """A complaint about the command line, and where it is told how it should be."""
+    text, context = error.format_message(), error.ctx
+    if ": expected " in text or context is None:
+        return text
+    return f"{text.rstrip('.')} (see '{context.command_path} --help')"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lava_async._cli import demo, evaluate, run, study, train, verify
+from lava_async._cli import demo, doctor, evaluate, info, run, study, train, verify
 
 app = typer.Typer(
     name="lava-async",
@@ -14,7 +14,6 @@ app = typer.Typer(
         "Train SLAYER networks for asynchronous execution and run exactly the same spikes, "
         "neuron by neuron, in Lava."
     ),
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -42,6 +41,7 @@ def _options(
 
 
 for command in (
-    demo.demo, train.train, evaluate.evaluate, run.run, verify.verify, study.study,
+    demo.demo, train.train, evaluate.evaluate, run.run, verify.verify, info.info,
+    study.study, doctor.doctor,
 ):  # fmt: skip
     app.command()(command)

@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from lava_async._files.atomic import check_target
 from lava_async._semantics.graph import Graph
 from lava_async._simulate import check_input
 from lava_async.errors import FileFormatError, ValidationError
@@ -23,6 +24,13 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_KINDS = {
+    b"PK": "an archive, as of numpy.savez or torch.save",
+    _HDF5: "an HDF5 file, as networks are; the network comes first, then the input",
+}
+"""How files begin that are mistaken for arrays."""
 
 
 def read_array(path: Path) -> npt.NDArray[Any]:
@@ -36,10 +44,11 @@ def read_array(path: Path) -> npt.NDArray[Any]:
     """
     where = str(path)
     if not path.exists():
-        raise FileFormatError(where, "input", "an existing .npy file", "no such file")
-    # A pipe or a device could keep us waiting for ever.
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise FileFormatError(where, "input", "a regular .npy file", "something else")
+        raise FileFormatError(where, "file", "a .npy file", "no such file")
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+        kind = "a directory" if stat.S_ISDIR(mode) else "a device or pipe"
+        raise FileFormatError(where, "file", "a .npy file", kind)
     with path.open("rb") as file:
         shape, dtype = _read_header(where, file)
         if dtype.hasobject or dtype.kind not in "biuf":
@@ -75,9 +84,10 @@ def _read_header(where: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype
     try:
         version = np.lib.format.read_magic(file)
     except ValueError:
-        raise FileFormatError(
-            where, "file format", "NumPy's .npy", "another or an empty file"
-        ) from None
+        file.seek(0)
+        start = file.read(len(_HDF5))
+        what = _KINDS.get(start[:2], _KINDS.get(start, "another or an empty file"))
+        raise FileFormatError(where, "file", "a .npy file, as numpy.save writes it", what) from None
     if version not in _HEADERS:
         raise FileFormatError(where, ".npy version", "1.0 or 2.0", version)
     try:
@@ -108,15 +118,11 @@ def check_output(path: Path, force: bool = False, inputs: tuple[Path, ...] = ())
         Files that must not be replaced even so.
     """
     where = f"output {path}"
-    folder = path.parent
-    if not folder.is_dir():
-        raise ValidationError(where, "folder", "an existing folder", folder)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValidationError(where, "folder", "a writable folder", folder)
+    check_target(where, path)
     if not os.path.lexists(path):
         return
     if not path.is_file():
-        raise ValidationError(where, "path", "a file", "something else at this place")
+        raise ValidationError(where, "path", "a file", "a device or pipe")
     if any(other.exists() and path.samefile(other) for other in inputs):
         raise ValidationError(where, "file", "another than the input files", path)
     if not force:

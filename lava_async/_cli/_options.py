@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lava_async._files.hdf5 import load
+from lava_async._cli._console import be_quiet, note, users_code
+from lava_async._files.hdf5 import load_recorded
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import SCHEDULES, Mixture, Momentum, Schedule
 from lava_async._simulate import BACKENDS
-from lava_async.datasets import registry
+from lava_async.datasets import lookup, registry
 from lava_async.errors import ValidationError
 
 SINGLE = [name for name, cls in SCHEDULES.items() if cls is not Mixture]
@@ -28,11 +29,42 @@ def one_of(names: Collection[str]) -> dict[str, Any]:
             raise typer.BadParameter(f"expected one of {', '.join(names)} (got {name!r})")
         return name
 
-    return {"parser": parse, "metavar": f"[{'|'.join(names)}]"}
+    return {
+        "parser": parse,
+        "metavar": f"[{'|'.join(names)}]",
+        "autocompletion": completing(names),
+    }
+
+
+def number(kind: type[int] | type[float], least: int | None = None) -> dict[str, Any]:
+    """Options of `typer.Option` for a number; its own words for others depend on its version."""
+    wanted = "an integer" if kind is int else "a number"
+    if least is not None:
+        wanted = f"{wanted} >= {least}"
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or (least is not None and value < least):
+            raise typer.BadParameter(f"expected {wanted} (got {text!r})")
+        return value
+
+    return {"parser": parse}
+
+
+def completing(names: Collection[str]) -> Callable[[str], list[str]]:
+    """What tells a shell which of some names a half-typed one may become."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
 
 
 NetArgument = Annotated[
-    Path, typer.Argument(metavar="NET.net", help="Network in SLAYER/netx HDF5.")
+    Path, typer.Argument(metavar="NET.net", help="Network in SLAYER/netx HDF5, or in NIR.")
 ]
 InputArgument = Annotated[
     Path,
@@ -46,6 +78,7 @@ ScheduleOption = Annotated[
     typer.Option(
         "--schedule",
         metavar=f"[{'|'.join(SINGLE)}][:F]",
+        autocompletion=completing(SINGLE),
         help="Order in which spikes are released, maybe with its own F. Given several times, each "
         "sample draws one of them.",
         show_default=False,
@@ -54,13 +87,15 @@ ScheduleOption = Annotated[
 GroupSizeOption = Annotated[
     int | None,
     typer.Option(
-        "--group-size", metavar="F", help="Spikes released per forward step.", show_default=False
+        "--group-size", **number(int), metavar="F", help="Spikes released per forward step.",
+        show_default=False,
     ),
-]
+]  # fmt: skip
 NoiseOption = Annotated[
     float | None,
     typer.Option(
         "--noise",
+        **number(float),
         metavar="λ",
         help="Momentum noise, in units of the threshold.",
         show_default=False,
@@ -70,6 +105,7 @@ StopAfterOption = Annotated[
     int | None,
     typer.Option(
         "--stop-after",
+        **number(int),
         metavar="K",
         help="End a time step K forward steps after its first output spike.",
         show_default=False,
@@ -77,7 +113,9 @@ StopAfterOption = Annotated[
 ]
 SeedOption = Annotated[
     int | None,
-    typer.Option("--seed", metavar="S", help="Seed of the schedule.", show_default=False),
+    typer.Option(
+        "--seed", **number(int), metavar="S", help="Seed of the schedule.", show_default=False
+    ),
 ]
 BackendOption = Annotated[
     str,
@@ -85,10 +123,30 @@ BackendOption = Annotated[
         "--backend", **one_of(BACKENDS), help="What executes the network."
     ),
 ]
+
+
+def _known_data(context: typer.Context, name: str | None) -> str | None:
+    if name is not None and not context.resilient_parsing:  # a shell that completes runs no code
+        try:
+            with users_code():
+                registry.describe(name)
+        except ValidationError as error:
+            raise error.at(f"--{error.where}", ValidationError) from error
+    return name
+
+
+def _complete_data(incomplete: str) -> list[str]:
+    return completing({*registry.NAMES, *lookup.offered()})(incomplete)
+
+
 DataOption = Annotated[
     str | None,
     typer.Option(
-        "--data", **one_of(registry.NAMES), help="Data set; digits by default.", show_default=False,
+        "--data", metavar=f"[{'|'.join(registry.NAMES)}|{lookup.FORMS.replace(' or ', '|')}]",
+        autocompletion=_complete_data, callback=_known_data,
+        help="Data set; digits by default. NAME is a DataSet of your own, in a module (of the "
+        "working directory, or installed) or a file.",
+        show_default=False,
     ),
 ]
 DataRootOption = Annotated[
@@ -115,19 +173,31 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout, for machines.")
 ]
+QuietOption = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", callback=be_quiet, help="Print nothing but errors on stderr."
+    ),
+]
+"""Does all by its callback; commands only have to take it."""
 
 
 def load_network(path: Path, input_shape: str | None = None) -> Graph:
-    """`load`, with the shape as the text of an option."""
-    if input_shape is None:
-        return load(path)
+    """`load`, with the shape as the text of an option. Notes what rounding cost, if it did."""
+    graph, recorded = load_recorded(path, parse_shape(input_shape))
+    if recorded.rounding is not None:
+        note(f"{path}: {recorded.rounding}")
+    return graph
+
+
+def parse_shape(text: str | None) -> tuple[int, ...] | None:
+    """The shape that the text of an option says."""
+    if text is None:
+        return None
     try:
-        shape = tuple(int(n) for n in input_shape.split(","))
+        return tuple(int(n) for n in text.split(","))
     except ValueError:
-        raise ValidationError(
-            "--input-shape", "value", "integers such as 2,34,34", input_shape
-        ) from None
-    return load(path, shape)
+        raise ValidationError("--input-shape", "value", "integers such as 2,34,34", text) from None
 
 
 def choose_schedule(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from lava_async._cli._options import one_of
+from lava_async._cli._options import number, one_of
 from lava_async.errors import ValidationError
 from lava_async.study.settings import RECIPES, Gradient, Recipe
 
@@ -37,6 +37,7 @@ PenaltyOption = Annotated[
     float | None,
     typer.Option(
         "--penalty",
+        **number(float),
         metavar="X",
         help="Added to the loss for each spike a sample, 0 for none; the recipe's by default "
         f"({_PENALTIES}), chosen on folds of the training split.",
@@ -65,15 +66,15 @@ ConvOption = Annotated[
 BatchSizeOption = Annotated[
     int | None,
     typer.Option(
-        "--batch-size", metavar="N", help="Samples a step; the recipe's by default.",
+        "--batch-size", **number(int), metavar="N", help="Samples a step; the recipe's by default.",
         show_default=False,
     ),
 ]  # fmt: skip
 LearningRateOption = Annotated[
     float | None,
     typer.Option(
-        "--learning-rate", metavar="X", help="Adam's, at its highest; the recipe's by default.",
-        show_default=False,
+        "--learning-rate", **number(float), metavar="X",
+        help="Adam's, at its highest; the recipe's by default.", show_default=False,
     ),
 ]  # fmt: skip
 

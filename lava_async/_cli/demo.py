@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from lava_async._cli import _options as options
-from lava_async._cli._console import print_json, print_table, progress, quiet, training_warnings
-from lava_async._kernel.ahead import compile_ahead
+from lava_async._cli._console import print_json, print_table, progress, silenced, training_warnings
 from lava_async.study.folders import results_folder
 from lava_async.study.settings import DIGITS
 
@@ -28,18 +27,27 @@ def demo(
         ),
     ] = None,
     epochs: Annotated[
-        int, typer.Option("--epochs", min=1, help="Epochs of each training.")
+        int,
+        typer.Option(
+            "--epochs", **options.number(int, 1), metavar="N", help="Epochs of each training."
+        ),
     ] = DIGITS.epochs,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="How many seeds each training starts from.")
+        int,
+        typer.Option(
+            "--seeds", **options.number(int, 1), metavar="N",
+            help="How many seeds each training starts from.",
+        ),
     ] = 3,
     seed: Annotated[
         int,
         typer.Option(
-            "--seed", metavar="S", help="The first seed, of weights, order and dropout."
+            "--seed", **options.number(int), metavar="S",
+            help="The first seed, of weights, order and dropout.",
         ),
     ] = 0,
     json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Train, export and run in Lava on the digits, end to end.
 
@@ -52,8 +60,10 @@ def demo(
       lava-async demo
       lava-async demo --out report --seeds 1 --epochs 5
     """
+    from lava_async._kernel.ahead import compile_ahead  # loads numba
+
     compile_ahead()
-    with quiet():
+    with silenced():
         from lava_async.study import comparison  # loads torch and SLAYER
     from lava_async.study.report import COLUMNS
 

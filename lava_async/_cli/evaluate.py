@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from lava_async._cli import _options as options
-from lava_async._cli._console import note, print_json
-from lava_async._cli.run import simulate_with_bar
+from lava_async._cli._console import note, print_json, progress, users_code
 from lava_async.study.data import fit_to, load_split
+from lava_async.study.runs import run_split
 
 
 def evaluate(
@@ -22,6 +22,7 @@ def evaluate(
     backend: options.BackendOption = "kernel",
     input_shape: options.InputShapeOption = None,
     json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Measure accuracy, spikes and latency on a test split.
 
@@ -32,15 +33,16 @@ def evaluate(
       lava-async evaluate network.net --backend lava
       lava-async evaluate network.net --group-size 4 --stop-after 0 --json
     """
-    from lava_async import metrics
-
     graph = options.load_network(net, input_shape)
     chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
     data = data or options.DEFAULT_DATA
-    x, labels = load_split(data, train=False, root=data_root)
+    with users_code():
+        x, labels = load_split(data, train=False, root=data_root)
     x = fit_to(graph, x, labels, str(net))
-    record = simulate_with_bar(graph, x, chosen, backend=backend, stop_after=stop_after)
-    result = metrics.evaluate(graph, record, labels)
+    with users_code(), progress(f"{backend}: samples", len(x)) as advance:
+        result = run_split(
+            graph, x, labels, chosen, backend=backend, stop_after=stop_after, progress=advance
+        ).evaluation()
     note(f"schedule: {source}")
     if json:
         print_json(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 import typer
 
 from lava_async import metrics
@@ -15,11 +14,9 @@ from lava_async._cli import _options as options
 from lava_async._cli._console import note, print_json, progress
 from lava_async._cli._files import check_output, read_input
 from lava_async._files.atomic import atomic_path
-from lava_async._semantics.graph import Graph
 from lava_async._semantics.record import Record
-from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import simulate
-from lava_async._verify import ARRAYS
+from lava_async._verify import arrays
 
 
 def run(
@@ -35,12 +32,14 @@ def run(
     force: options.ForceOption = False,
     input_shape: options.InputShapeOption = None,
     json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Run a network on an input file and write what it did.
 
     OUT.npz holds spikes (B, *out_shape, T), all_spikes (B, N, T), output_steps
-    (B, *out_shape, T), and forward_steps, synops and overflows (B, T). Schedule and group
-    size default to what NET.net records, else momentum with F = 8.
+    (B, *out_shape, T), and forward_steps, synops and overflows (B, T); of a network whose
+    output cannot fire also readout (B, *out_shape, T), its voltages. Schedule and group size
+    default to what NET.net records, else momentum with F = 8.
 
     \b
     Examples:
@@ -52,10 +51,13 @@ def run(
     graph = options.load_network(net, input_shape)
     x = read_input(input_file, graph)
     chosen, source = options.choose_schedule(graph.schedule, schedule, group_size, noise, seed)
-    record = simulate_with_bar(graph, x, chosen, backend=backend, stop_after=stop_after)
+    with progress(f"{backend}: samples", len(x)) as advance:
+        record = simulate(
+            graph, x, chosen, backend=backend, stop_after=stop_after, progress=advance
+        )
     # In memory: where the disk is full, NumPy's archive would complain again as it is collected.
     content = io.BytesIO()
-    np.savez_compressed(content, **{name: getattr(record, name) for name in ARRAYS})
+    np.savez_compressed(content, **{name: getattr(record, name) for name in arrays(record)})
     with atomic_path(out) as path:
         path.write_bytes(content.getbuffer())
     note(f"schedule: {source}")
@@ -74,17 +76,9 @@ def run(
         )
 
 
-def simulate_with_bar(
-    graph: Graph, x: npt.NDArray[np.integer], schedule: Schedule, *, backend: str, **options: Any
-) -> Record:
-    """`simulate` a batch (B, *input_shape, T) with a progress bar over the samples."""
-    with progress(f"{backend}: samples", len(x)) as advance:
-        return simulate(graph, x, schedule, backend=backend, progress=advance, **options)
-
-
 def _summarise(record: Record) -> dict[str, Any]:
     """Plain numbers about a record."""
-    samples, neurons, steps = record.all_spikes.shape
+    samples, neurons, steps = record.shape
     return {
         "samples": samples,
         "neurons": neurons,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,12 +12,15 @@ import typer
 
 from lava_async import cost
 from lava_async._cli import _options as options
-from lava_async._cli._console import note, print_json, print_table, progress
-from lava_async.datasets import registry
+from lava_async._cli._console import note, print_json, print_table, progress, users_code
 from lava_async.errors import ValidationError
+from lava_async.study.chance import what_mark_says
 from lava_async.study.grid import METHODS, PRESETS, Study
 from lava_async.study.settings import RECIPES, TUTORIAL
 from lava_async.study.table import Row
+
+_NONE = "none"
+"""Of early decision: time steps run to their end, as those of every study do, too."""
 
 _COLUMNS = ("network", "run", "accuracy", "spikes a sample", "forward steps to decision")
 
@@ -35,14 +39,7 @@ def study(
             help="What the options below do not say: minutes, the paper's comparison, or all.",
         ),
     ] = "quick",
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data", **options.one_of(registry.NAMES),
-            help="Data set; digits by default, which comes with the package.",
-            show_default=False,
-        ),
-    ] = None,
+    data: options.DataOption = None,
     data_root: options.DataRootOption = None,
     neuron: Annotated[
         str | None,
@@ -91,8 +88,9 @@ def study(
     stop_after: Annotated[
         str | None,
         typer.Option(
-            "--stop-after", metavar="K,…", show_default=False,
-            help="Early decision, beside none: K forward steps after the first output spike.",
+            "--stop-after", metavar=f"K,…|{_NONE}", show_default=False,
+            help="Early decision: K forward steps after the first output spike, beside time steps "
+            f"that run to their end; {_NONE}: these alone.",
         ),
     ] = None,
     penalty: Annotated[
@@ -104,23 +102,30 @@ def study(
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", metavar="N", help="How many, from 0 on.", show_default=False),
+        typer.Option(
+            "--seeds", **options.number(int), metavar="N", help="How many, from 0 on.",
+            show_default=False,
+        ),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", metavar="N", help="Of each training.", show_default=False),
+        typer.Option(
+            "--epochs", **options.number(int), metavar="N", help="Of each training.",
+            show_default=False,
+        ),
     ] = None,
     samples: Annotated[
         int | None,
         typer.Option(
-            "--samples", metavar="N", help="So many of each split only.", show_default=False
+            "--samples", **options.number(int), metavar="N", help="So many of each split only.",
+            show_default=False,
         ),
     ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", metavar="N", help="Processes; one for each core by default.",
-            show_default=False,
+            "--jobs", **options.number(int), metavar="N",
+            help="Processes; one for each core by default.", show_default=False,
         ),
     ] = None,
     scheduler: Annotated[
@@ -139,6 +144,7 @@ def study(
         ),
     ] = None,
     json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Train in several ways, run each network under several schedules, make tables of it.
 
@@ -152,7 +158,7 @@ def study(
       lava-async study --out study
       lava-async study --out all --preset full --scheduler tcp://localhost:8786
       lava-async study --out mine --given network.net --schedules layer,momentum:8,random:1
-      lava-async study --out speech --data vowels --neuron tutorial
+      lava-async study --out speech --data vowels --neuron tutorial --stop-after none
       lava-async study --out two --methods layered --methods decisive --penalty 0,0.003 --seeds 5
     """
     from lava_async.study.engine import run_study  # loads joblib and numba
@@ -162,7 +168,7 @@ def study(
         train_schedules=_split("--train-schedules", train_schedules, str),
         group_sizes=_split("--group-size", group_size, int),
         schedules=_split("--schedules", schedules, str),
-        stop_after=_split("--stop-after", stop_after, int),
+        stop_after=_split("--stop-after", stop_after, int, none=_NONE),
         penalties=_split("--penalty", penalty, float), seeds=seeds, samples=samples,
     )  # fmt: skip
     if given and not methods:
@@ -172,32 +178,51 @@ def study(
         asked |= {"recipe": TUTORIAL, "unrolled_recipe": dataclasses.replace(TUTORIAL, penalty=0.0)}
         asked.setdefault("penalties", (TUTORIAL.penalty,))
     wanted = _with_epochs(dataclasses.replace(PRESETS[preset], **asked), epochs)
-    outcome = run_study(
-        wanted, out, jobs=jobs, scheduler=scheduler, data_root=data_root,
-        model=None if cost_model is None else cost.load(cost_model), progress=progress,
-    )  # fmt: skip
+    with users_code():
+        outcome = run_study(
+            wanted, out, jobs=jobs, scheduler=scheduler, data_root=data_root,
+            model=None if cost_model is None else cost.load(cost_model),
+            progress=functools.partial(progress, at_once=_at_once(jobs, scheduler)),
+        )  # fmt: skip
     for text in outcome.warnings:
         note(f"warning: {' '.join(text.split())}")
     if json:
         rows = [dataclasses.asdict(row) for row in outcome.rows]
         print_json({"out": str(out), "computed": outcome.computed, "rows": rows})
         return
-    print_table(_COLUMNS, _summarise(outcome.rows))
+    shown = [row for row in outcome.rows if row.stop_after is None]
+    print_table(_COLUMNS, _summarise(shown))
+    if marked := what_mark_says(shown):
+        print(marked)
     print(f"table: {out / 'table.csv'}, report: {out / 'report.html'}")
+
+
+def _at_once(jobs: int | None, scheduler: str | None) -> int:
+    """How many cells are under way at a time; of a cluster that is not known, and counts as one."""
+    from lava_async.study import processes
+
+    return 1 if scheduler is not None else processes.count(jobs)
 
 
 def _read_options(**given: Any) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _split(option: str, text: str | None, kind: type) -> tuple[Any, ...] | None:
-    """The values of an option that has several, with commas between them."""
+def _split(
+    option: str, text: str | None, kind: type, none: str = ""
+) -> tuple[Any, ...] | None:
+    """The values of an option that has several, with commas between them.
+
+    none : a word for what goes without saying, alone or beside values.
+    """
     if text is None:
         return None
+    parts = [part for each in text.split(",") if (part := each.strip()) not in ("", none)]
     try:
-        return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
+        return tuple(map(kind, parts))
     except ValueError:
         wanted = {int: "integers such as 1,8", float: "numbers such as 0,0.003"}[kind]
+        wanted += f", or {none}" if none else ""
         raise ValidationError(option, "value", wanted, repr(text)) from None
 
 
@@ -212,17 +237,16 @@ def _with_epochs(study: Study, epochs: int | None) -> Study:
 
 
 def _summarise(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """Rows without early decision, means over the seeds."""
-    from lava_async.study.report import with_spread  # loads more than reading options needs
+    """A line each network and run, means over the seeds."""
+    from lava_async.study.results import mark, with_spread
 
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if row.stop_after is None:
-            found.setdefault((row.name, row.run), []).append(row)
+        found.setdefault((row.name, row.run), []).append(row)
     return [
         (
             *way,
-            with_spread([row.accuracy for row in several], 3),
+            with_spread([row.accuracy for row in several], 3) + mark(several),
             with_spread([row.spikes_per_sample for row in several], 0),
             with_spread([s for row in several if (s := row.decision_step) is not None], 1),
         )

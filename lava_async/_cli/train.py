@@ -15,10 +15,10 @@ from lava_async._cli._console import (
     print_json,
     print_table,
     progress,
-    quiet,
+    silenced,
     training_warnings,
+    users_code,
 )
-from lava_async._kernel.ahead import compile_ahead
 from lava_async._semantics.schedule import LayerSync, Momentum, Schedule
 from lava_async.errors import ValidationError
 from lava_async.study.folders import results_folder
@@ -61,7 +61,8 @@ def train(
         int | None,
         typer.Option(
             "--epochs",
-            min=1,
+            **options.number(int, 1),
+            metavar="N",
             help="Epochs in all, those before --resume included; by default those that the "
             f"recipe plans the learning rate for ({_EPOCHS}).",
             show_default=False,
@@ -71,6 +72,7 @@ def train(
         int | None,
         typer.Option(
             "--seed",
+            **options.number(int),
             metavar="S",
             help="Seed of weights, order, dropout and schedule; 0 by default.",
             show_default=False,
@@ -82,6 +84,7 @@ def train(
         bool, typer.Option("--resume", help="Go on from the checkpoint in FOLDER.")
     ] = False,
     json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Train a network and export it for Lava.
 
@@ -100,10 +103,13 @@ def train(
       lava-async train --out conv --conv 8,16,32 --batch-size 32
       lava-async train --out memory --neuron tutorial --layers 128,64 --learning-rate 0.002
       lava-async train --out motion --data motion --neuron tutorial --layers 128,64
+      lava-async train --out own --data own.py:halves
     """
     if gradient != "unrolled":
+        from lava_async._kernel.ahead import compile_ahead  # loads numba
+
         compile_ahead()
-    with quiet():
+    with silenced():
         from lava_async.study import training as study  # loads torch and SLAYER
 
     asked = {
@@ -112,7 +118,7 @@ def train(
     }  # fmt: skip
     with results_folder(out, resume):
         if resume:
-            training = study.Training.resume(out, data_root)
+            training = study.Training.resume(out, data_root, data)
             given = {
                 "method": method and method.value,
                 "schedule": schedule and options.choose_schedule(
@@ -137,9 +143,10 @@ def train(
         wanted = training.settings.recipe.epochs if epochs is None else epochs
         left = max(wanted - training.epoch, 0)
         bar = progress(f"{training.settings.method}: starting", left)
-        with training_warnings(), bar as advance:
+        with users_code(), training_warnings(), bar as advance:
             training.run(wanted, out, on_epoch=lambda text: advance(text=text))
-    last, by_order = training.history[-1], training.by_order()
+    with users_code():
+        last, by_order = training.history[-1], training.by_order()
     if json:
         settings = training.settings.to_dict()
         print_json({"out": str(out), **settings, **last, "by_order": by_order})

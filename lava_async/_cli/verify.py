@@ -11,7 +11,7 @@ from lava_async._cli import _options as options
 from lava_async._cli._console import note, print_json, progress
 from lava_async._cli._files import read_input
 from lava_async._simulate import BACKENDS
-from lava_async._verify import ARRAYS
+from lava_async._verify import ARRAYS, READOUT
 from lava_async._verify import verify as compare
 
 DEFAULT_BACKENDS = ",".join(BACKENDS)
@@ -33,6 +33,7 @@ def verify(
     ] = DEFAULT_BACKENDS,
     input_shape: options.InputShapeOption = None,
     json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Run every backend and compare all that they record, bit for bit.
 
@@ -67,7 +68,8 @@ def verify(
         )
     elif difference is None:
         samples = f"{len(x)} sample{'s' * (len(x) != 1)}"
-        print(f"equal: {', '.join(names)} on {samples} ({', '.join(ARRAYS)})")
+        compared = ARRAYS if graph.output_can_fire else (*ARRAYS, READOUT)
+        print(f"equal: {', '.join(names)} on {samples} ({', '.join(compared)})")
     else:
         print(f"different: {difference}")
     if difference is not None:

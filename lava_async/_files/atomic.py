@@ -46,7 +46,7 @@ def atomic_paths(*paths: str | os.PathLike[str]) -> Iterator[tuple[Path, ...]]:
     """
     targets = [Path(as_text(path)) for path in paths]
     for target in targets:
-        _check_target(target)
+        check_target(str(target), target)
     # The suffix stays last: np.savez and matplotlib choose by it.
     temporaries = tuple(
         target.with_name(f".{target.stem[:32]}.{secrets.token_hex(4)}{target.suffix}")
@@ -63,16 +63,17 @@ def atomic_paths(*paths: str | os.PathLike[str]) -> Iterator[tuple[Path, ...]]:
             temporary.unlink(missing_ok=True)
 
 
-def _check_target(target: Path) -> None:
+def check_target(where: str, target: Path) -> None:
+    """Raise `ValidationError` unless a file can be written at a place."""
     if "\0" in str(target):
         raise ValidationError("file", "path", "one that the file system takes", repr(str(target)))
     folder = target.parent
     if not folder.is_dir():
-        raise ValidationError(str(target), "folder", "an existing folder", folder)
+        raise ValidationError(where, "folder", "an existing folder", folder)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValidationError(str(target), "folder", "a writable folder", folder)
+        raise ValidationError(where, "folder", "a writable folder", folder)
     if target.is_dir():
-        raise ValidationError(str(target), "path", "a file", "a folder")
+        raise ValidationError(where, "path", "a file", "a folder")
 
 
 def _flush(path: Path) -> None:

@@ -1,7 +1,8 @@
 """A digest of everything in a graph that runs, whatever file holds it.
 
 Names do not run and are left out. What runs alike is alike: no bias and a bias of 0; one delay
-for all neurons and the same delay for each; a kind of one's own and its synapses.
+for all neurons and the same delay for each; no decoding and one that changes nothing; a kind of
+one's own and its synapses.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._files import kinds
+from lava_async._semantics.decoding import Decoding
 from lava_async._semantics.graph import Graph
 
 
@@ -41,9 +43,17 @@ def _parts(graph: Graph) -> Iterator[tuple[str, npt.ArrayLike]]:
     yield "input_shape", graph.input_shape
     yield "output", graph.output
     yield "output_delay", _delay(graph.output_delay)
+    decoding = graph.decoding or Decoding()
+    if decoding != Decoding():
+        yield "decoding", (decoding.groups or 0, decoding.time_bin)
     for population in graph.populations:
         yield "population", population.shape
-        yield "neuron", (population.i_decay, population.v_decay, population.threshold)
+        decays = population.i_decay, population.v_decay
+        # As of the first versions, whose files have one decay for all.
+        yield "neuron", (*(_one(decay) for decay in decays), population.threshold)
+        for name, decay in zip(("iDecay", "vDecay"), decays, strict=True):
+            if np.ndim(decay):
+                yield name, decay
         if population.bias is not None and population.bias.any():
             yield "bias", population.bias
     for connection in graph.connections:
@@ -51,6 +61,11 @@ def _parts(graph: Graph) -> Iterator[tuple[str, npt.ArrayLike]]:
         yield kind, (connection.source, connection.target)
         yield "delay", _delay(connection.delay)
         yield from numbers.items()
+
+
+def _one(decay: npt.ArrayLike) -> int:
+    """A decay that is one for all; -1 of others."""
+    return -1 if np.ndim(decay) else int(decay)  # type: ignore[arg-type]
 
 
 def _delay(delay: npt.ArrayLike) -> npt.ArrayLike:

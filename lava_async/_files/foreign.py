@@ -69,8 +69,6 @@ def describe_missing(path: str | os.PathLike[str]) -> str | None:
 
 def describe_hdf5(file: h5py.File) -> str | None:
     """A file of HDF5 without the layers of a network; None: nothing that is known."""
-    if "node" in file:
-        return f"a NIR graph; {_WRITTEN_BY}"
     if "model_weights" in file or "keras_version" in file.attrs:
         return f"a Keras model; {_WRITTEN_BY}"
     return None

@@ -10,24 +10,25 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import stat
 from collections.abc import Sequence
 
 import h5py
 import numpy as np
 
-from lava_async._files import foreign, hdf5_graph, hdf5_heap, hdf5_layers, hdf5_own
+from lava_async._files import foreign, hdf5_graph, hdf5_layers, hdf5_own, kinds, nir
 from lava_async._files.digest import digest
-from lava_async._files.hdf5_fields import Fields, hdf5_errors
+from lava_async._files.hdf5_fields import Fields, graph_errors, hdf5_errors
+from lava_async._files.hdf5_open import open_hdf5
 from lava_async._files.paths import as_text
 from lava_async._semantics.graph import Graph
 from lava_async.errors import FileFormatError, ValidationError
 
 
 def load(path: str | os.PathLike[str], input_shape: Sequence[int] | None = None) -> Graph:
-    """Read a network that `save`, `slayer.Network.export_hdf5` or SLAYER wrote.
+    """Read a network that `save`, `slayer.Network.export_hdf5` or SLAYER wrote, or one in NIR.
 
-    A delay of a layer delays the spikes of its neurons, as in SLAYER.
+    A delay of a layer delays the spikes of its neurons, as in SLAYER. A file of NIR is read as
+    `from_nir` does, with its time step.
 
     Parameters
     ----------
@@ -65,6 +66,11 @@ def load_recorded(
     """As `load`, with what else the file records."""
     name = as_text(path)
     given = None if input_shape is None else _check_input_shape(input_shape)
+    if nir.holds(path):
+        graph, rounding = nir.from_nir(path, report=True)
+        if given is not None and given != graph.input_shape:
+            raise FileFormatError(name, "input_shape", graph.input_shape, given)
+        return graph, hdf5_own.Own(graph.schedule, graph.input_shape, rounding=rounding)
     graph, own = read(path, name, given)
     if own.digest is not None and own.digest != digest(graph):
         raise FileFormatError(
@@ -79,12 +85,13 @@ def read(
     path: str | os.PathLike[str], name: str, given: tuple[int, ...] | None = None
 ) -> tuple[Graph, hdf5_own.Own]:
     """The network in a file, which messages call ``name``, and what else it records."""
-    with _open(path, name) as file:
+    with open_hdf5(path, name) as file:
         own = hdf5_own.read(name, file)
         if given is not None and own.input_shape is not None and given != own.input_shape:
             wanted = f"{own.input_shape}, as the file records"
             raise FileFormatError(name, "input_shape", wanted, given)
         graph = _graph(name, file, given or own.input_shape)
+    _check_tied(f"{name}: {hdf5_own.GROUP}", graph, own.tied)
     names = [p.name for p in graph.populations] if own.names is None else own.names
     lists: dict[str, Sequence[object]] = {"names": names}
     if own.surrogate is not None:
@@ -97,7 +104,57 @@ def read(
         dataclasses.replace(population, name=text)
         for population, text in zip(graph.populations, names, strict=True)
     )
+    if own.decoding is not None:
+        groups = own.decoding.groups
+        if graph.decoding is not None and graph.decoding.groups != groups:
+            where, got = f"{name}: {hdf5_own.GROUP}", graph.decoding.groups
+            raise FileFormatError(where, "decoding", f"groups {got}, as the layers have", groups)
+        with graph_errors(f"{name}: {hdf5_own.GROUP}"):
+            graph = graph.replace(decoding=own.decoding)
     return graph.replace(populations=populations, schedule=own.schedule), own
+
+
+def examine(
+    path: str | os.PathLike[str], input_shape: Sequence[int] | None = None
+) -> list[hdf5_layers.Found]:
+    """The layers of a file that `load` refuses, and what is wrong with each.
+
+    None where the file has no layers, or is in a layout of our own.
+
+    Raises
+    ------
+    FileFormatError
+        There is nothing to be read in the file.
+    """
+    name = as_text(path)
+    given = None if input_shape is None else _check_input_shape(input_shape)
+    with open_hdf5(path, name) as file:
+        if "layer" not in Fields(name, file):
+            return []
+        return hdf5_layers.examine(name, file, given or hdf5_own.read(name, file).input_shape)
+
+
+def _check_tied(where: str, graph: Graph, tied: hdf5_own.Tied) -> None:
+    """Raise `FileFormatError` unless connections that share their weights have the same ones."""
+    seen = [k for numbers in tied for k in numbers]
+    last = len(graph.connections) - 1
+    if len(set(seen)) != len(seen) or not all(0 <= k <= last for k in seen):
+        raise FileFormatError(where, "tied", f"different connections in 0..{last}", seen)
+    for numbers in tied:
+        connections = [graph.connections[k] for k in numbers]
+        shapes = [graph.source_shape(c) for c in connections]
+        described = [kinds.describe(*pair) for pair in zip(connections, shapes, strict=True)]
+        (kind, weights), *others = described
+        if (
+            len({c.target for c in connections}) > 1
+            or len(set(shapes)) > 1
+            or any(
+                other != kind or not all(np.array_equal(own[name], weights[name]) for name in own)
+                for other, own in others
+            )
+        ):
+            wanted = "connections to one target with the same weights"
+            raise FileFormatError(where, "tied", wanted, numbers)
 
 
 def _graph(name: str, file: h5py.File, input_shape: tuple[int, ...] | None) -> Graph:
@@ -117,25 +174,3 @@ def _check_input_shape(shape: Sequence[int]) -> tuple[int, ...]:
     if sizes.dtype.kind not in "iu" or sizes.size not in (1, 3) or sizes.min() < 1:
         raise ValidationError("load", "input_shape", "(C,) or (C, H, W), integers >= 1", shape)
     return tuple(sizes.tolist())
-
-
-def _open(path: str | os.PathLike[str], name: str) -> h5py.File:
-    """Open for reading, after the checks for which h5py has no clear answer."""
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError) as error:
-        got = foreign.describe_missing(name) or getattr(error, "strerror", None) or error
-        raise FileFormatError(name, "file", "an HDF5 file", got) from error
-    if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
-        kind = "a directory" if stat.S_ISDIR(mode) else "a device or pipe"
-        raise FileFormatError(name, "file", "an HDF5 file", kind)
-    if not os.access(path, os.R_OK):
-        raise FileFormatError(name, "file", "a readable file", "no permission to read")
-    with hdf5_errors(name, "file", "an HDF5 file"):
-        if not h5py.is_hdf5(path):
-            raise FileFormatError(name, "file", "an HDF5 file", foreign.describe(path))
-        file = h5py.File(path, "r")
-        if not hdf5_heap.is_sound(path):
-            file.close()
-            raise FileFormatError(name, "file", "an undamaged HDF5 file", "a damaged global heap")
-        return file

@@ -46,6 +46,8 @@ def _delays(graph: Graph) -> list[int | npt.NDArray[np.uint8]]:
 def _holds(
     population: Population, connection: Connection, source_shape: Shape, delayed: bool
 ) -> bool:
+    if np.ndim(population.i_decay) or np.ndim(population.v_decay):
+        return False  # netx has one for all neurons, or for each channel
     bias = np.zeros(population.shape) if population.bias is None else population.bias
     if type(connection) is OneToOne:
         # SLAYER adds the bias to the current, netx to the voltage.
@@ -82,25 +84,30 @@ def _fits_eight_bits(weight: npt.NDArray[np.int16]) -> bool:
 def write(layers: h5py.Group, graph: Graph) -> None:
     """Write a graph of which `holds` is true."""
     if type(graph.connections[0]) is not OneToOne:
-        _add(layers, "input", graph.input_shape)
+        add(layers, "input", graph.input_shape)
     for population, connection, delay in zip(
         graph.populations, graph.connections, _delays(graph), strict=True
     ):
         source_shape = graph.source_shape(connection)
         if type(connection) is Dense and len(source_shape) > 1:
-            _add(layers, "flatten", (math.prod(source_shape), 1, 1))
+            add(layers, "flatten", (math.prod(source_shape), 1, 1))
         kind, numbers = _synapses(connection)
-        layer = _add(layers, kind, population.shape)
+        layer = add(layers, kind, population.shape)
         if population.bias is not None:
             channels = 1 if kind == "input" else population.shape[0]
             numbers["bias"] = np.float32(population.bias.reshape(channels, -1)[:, 0])
         if np.any(delay):
             numbers["delay"] = np.float32(delay)
-        for name, value in {**numbers, **_neuron(population)}.items():
+        for name, value in numbers.items():
             layer[name] = value
+        # By itself: groups that HDF5 makes on the way to a name record when that was.
+        fields = layer.create_group("neuron")
+        for name, value in _neuron(population).items():
+            fields[name] = value
 
 
-def _add(layers: h5py.Group, kind: str, shape: Shape) -> h5py.Group:
+def add(layers: h5py.Group, kind: str, shape: Shape) -> h5py.Group:
+    """The group of one more layer."""
     layer = layers.create_group(str(len(layers)))
     layer.create_dataset("type", (1,), "S10", [kind.encode()])
     layer["shape"] = np.asarray(shape)
@@ -124,10 +131,10 @@ def _synapses(connection: Any) -> tuple[str, dict[str, Any]]:
 
 def _neuron(population: Population) -> dict[str, Any]:
     return {
-        "neuron/type": "CUBA",
-        "neuron/iDecay": population.i_decay,
-        "neuron/vDecay": population.v_decay,
-        "neuron/vThMant": population.threshold,
-        "neuron/refDelay": 1,
-        "neuron/gradedSpike": False,
+        "type": "CUBA",
+        "iDecay": population.i_decay,
+        "vDecay": population.v_decay,
+        "vThMant": population.threshold,
+        "refDelay": 1,
+        "gradedSpike": False,
     }

@@ -7,7 +7,8 @@
     population/<i>/      shape, iDecay, vDecay, vThMant; bias of each neuron if there is one
     connection/<i>/      type, source (-1: the input), target; delay of all sources or of each
                          dense, one_to_one: weight
-                         conv: weight, stride, padding, dilation, groups
+                         conv, conv_transpose: weight, stride, padding, dilation, groups
+                         pool, unpool: weight, stride, padding, dilation
                          sparse: target_neuron, source_neuron and weight of each synapse
 """
 

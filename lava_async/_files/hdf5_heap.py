@@ -27,16 +27,18 @@ def is_sound(path: str | os.PathLike[str]) -> bool:
 
 
 def claimed_length(dataset: h5py.Dataset) -> int:
-    """Length of the first text of a data set, as its reference to the heap claims.
+    """Length of the longest text of a data set, as its references to the heap claim.
 
-    0 where the reference lies inside other structures: compact and chunked data sets.
+    0 where the references lie inside other structures: compact and chunked data sets.
     """
-    offset = dataset.id.get_offset()
+    offset, size = dataset.id.get_offset(), dataset.id.get_type().get_size()
     if offset is None:
         return 0
     with open(dataset.file.filename, "rb") as file:
         file.seek(offset)
-        return int.from_bytes(file.read(4), "little")
+        references = file.read(size * dataset.size)
+    starts = range(0, len(references), size)
+    return max((int.from_bytes(references[at : at + 4], "little") for at in starts), default=0)
 
 
 def _collections(content: mmap.mmap) -> Iterator[int]:

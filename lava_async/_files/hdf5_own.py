@@ -1,7 +1,7 @@
 """What this package adds to a network file: the root group `GROUP`, which netx ignores.
 
-Attributes: ``format_version``; ``schedule``, ``names`` of the populations and ``surrogate`` (what
-only training needs) as JSON; ``digest``.
+Attributes: ``format_version``; ``schedule``, ``names`` of the populations, ``decoding`` and what
+only training needs, ``surrogate`` and ``tied``, as JSON; ``digest``.
 Data set ``input_shape``. A graph that is no chain of layers is in there too (`hdf5_graph`).
 0.1.0 wrote version 1: the schedule in attributes of its own, and no names and no digest.
 """
@@ -12,7 +12,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -21,9 +21,13 @@ from lava_async._files.digest import digest
 from lava_async._files.hdf5_fields import Fields, attribute, graph_errors, hdf5_errors
 from lava_async._semantics import checks
 from lava_async._semantics import schedule as schedules
+from lava_async._semantics.decoding import Decoding
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import Schedule
 from lava_async.errors import FileFormatError, UnsupportedError, ValidationError
+
+if TYPE_CHECKING:
+    from lava_async._files.nir.report import Rounding
 
 GROUP = "lava_async"
 INPUT_SHAPE = "input_shape"
@@ -43,6 +47,10 @@ class Surrogate:
     scale_grad: Sequence[float]
 
 
+Tied = Sequence[Sequence[int]]
+"""Connections that share their weights, as their sources are added."""
+
+
 @dataclass(frozen=True)
 class Own:
     """What a file records about its network. None: it does not."""
@@ -51,7 +59,11 @@ class Own:
     input_shape: tuple[int, ...] | None = None
     names: list[str] | None = None
     surrogate: Surrogate | None = None
+    tied: Tied = ()
     digest: str | None = None
+    rounding: Rounding | None = None
+    """What it cost to make integers of it, where it is NIR."""
+    decoding: Decoding | None = None
 
 
 def read(path: str, file: h5py.File) -> Own:
@@ -75,7 +87,8 @@ def read(path: str, file: h5py.File) -> Own:
         raise FileFormatError(where, "format_version", known, "nothing")
     version = found.pop("format_version")
     if version not in (1, FORMAT_VERSION):
-        raise UnsupportedError(where, "format_version", known, ascii(version))
+        wanted = f"{known}; upgrade lava_async for later ones"
+        raise UnsupportedError(where, "format_version", wanted, ascii(version))
     shape = _input_shape(path, file)
     if version == 1:
         return Own(_schedule(path, _settings_of_version_1(where, found)), shape)
@@ -84,7 +97,9 @@ def read(path: str, file: h5py.File) -> Own:
         shape,
         _names(where, _json(where, "names", found)),
         _surrogate(where, _json(where, "surrogate", found)),
+        _tied(where, _json(where, "tied", found)),
         str(found["digest"]) if "digest" in found else None,
+        decoding=_decoding(where, _json(where, "decoding", found)),
     )
 
 
@@ -108,13 +123,17 @@ def write_schedule(
 
 
 def write(
-    file: h5py.File, graph: Graph, surrogate: Surrogate | None = None
+    file: h5py.File, graph: Graph, surrogate: Surrogate | None = None, tied: Tied = ()
 ) -> h5py.Group:
-    """Record what `Own` has, of a graph and of the neurons that were trained."""
+    """Record what `Own` has, of a graph and of what was trained."""
     group = write_schedule(file, graph.schedule, graph.input_shape)
     group.attrs["names"] = _text([population.name for population in graph.populations])
     if surrogate is not None:
         group.attrs["surrogate"] = _text(dataclasses.asdict(surrogate))
+    if tied:
+        group.attrs["tied"] = _text(tied)
+    if graph.decoding is not None:
+        group.attrs["decoding"] = _text(dataclasses.asdict(graph.decoding))
     group.attrs["digest"] = np.bytes_(digest(graph).encode())
     return group
 
@@ -137,6 +156,17 @@ def _names(where: str, names: Any) -> list[str] | None:
     raise FileFormatError(where, "names", "a list of names", ascii(names)[:80])
 
 
+def _decoding(where: str, recorded: Any) -> Decoding | None:
+    if recorded is None:
+        return None
+    fields = {field.name for field in dataclasses.fields(Decoding)}
+    if not isinstance(recorded, dict) or recorded.keys() != fields:
+        wanted = f"its {' and '.join(sorted(fields))}"
+        raise FileFormatError(where, "decoding", wanted, ascii(recorded)[:80])
+    with graph_errors(f"{where}: decoding"):
+        return Decoding(**recorded)
+
+
 def _surrogate(where: str, recorded: Any) -> Surrogate | None:
     if recorded is None:
         return None
@@ -145,6 +175,19 @@ def _surrogate(where: str, recorded: Any) -> Surrogate | None:
         wanted = f"{' and '.join(fields)} of each population"
         raise FileFormatError(where, "surrogate", wanted, ascii(recorded)[:80])
     return Surrogate(**{name: _numbers(where, name, recorded[name]) for name in fields})
+
+
+def _tied(where: str, recorded: Any) -> Tied:
+    if recorded is None:
+        return ()
+    fits = isinstance(recorded, list) and all(
+        isinstance(numbers, list) and len(numbers) > 1 and all(type(n) is int for n in numbers)
+        for numbers in recorded
+    )
+    if not fits:
+        wanted = "lists of connections' numbers"
+        raise FileFormatError(where, "tied", wanted, ascii(recorded)[:80])
+    return recorded
 
 
 def _numbers(where: str, name: str, given: Any) -> list[float]:

@@ -14,8 +14,16 @@ from lava_async._semantics.connections import (
     OneToOne,
     Shape,
 )
+from lava_async._semantics.spatial import ConvTranspose, Pool, Unpool
 
-KINDS: dict[str, type[Connection]] = {"dense": Dense, "conv": Conv, "one_to_one": OneToOne}
+KINDS: dict[str, type[Connection]] = {
+    "dense": Dense,
+    "conv": Conv,
+    "one_to_one": OneToOne,
+    "pool": Pool,
+    "unpool": Unpool,
+    "conv_transpose": ConvTranspose,
+}
 SPARSE, SYNAPSES = "sparse", ("target_neuron", "source_neuron", "weight")
 
 

@@ -11,8 +11,9 @@ import h5py
 from lava_async._files import hdf5, hdf5_chain, hdf5_graph, hdf5_own
 from lava_async._files.atomic import atomic_path
 from lava_async._files.digest import digest
-from lava_async._files.hdf5_own import Surrogate
+from lava_async._files.hdf5_own import Surrogate, Tied
 from lava_async._files.paths import as_text
+from lava_async._semantics.decoding import Decoding
 from lava_async._semantics.graph import Graph
 from lava_async.errors import FileFormatError, UnsupportedError, ValidationError
 
@@ -50,17 +51,31 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
 
 
 def write(
-    path: str | os.PathLike[str], graph: Graph, surrogate: Surrogate | None = None
+    path: str | os.PathLike[str],
+    graph: Graph,
+    surrogate: Surrogate | None = None,
+    tied: Tied = (),
 ) -> None:
     """As `save`, of a graph that was trained."""
-    with writing(path, graph, surrogate) as file:
+    with writing(path, graph, surrogate, tied) as file:
         if hdf5_chain.holds(graph):
-            hdf5_chain.write(file.create_group("layer"), graph)
+            layers = file.create_group("layer")
+            hdf5_chain.write(layers, graph)
+            write_decoding(layers, graph.decoding)
+
+
+def write_decoding(layers: h5py.Group, decoding: Decoding | None) -> None:
+    """Add the layer that says a decoding, if there is one: netx knows means over groups."""
+    if decoding is not None and decoding.groups is not None:
+        hdf5_chain.add(layers, "average", (decoding.groups, 1, 1))
 
 
 @contextlib.contextmanager
 def writing(
-    path: str | os.PathLike[str], graph: Graph, surrogate: Surrogate | None = None
+    path: str | os.PathLike[str],
+    graph: Graph,
+    surrogate: Surrogate | None = None,
+    tied: Tied = (),
 ) -> Iterator[h5py.File]:
     """A file for the layers of ``graph``; what `hdf5_own` has is added at the end.
 
@@ -79,7 +94,7 @@ def writing(
             temporary, "w", driver="core", backing_store=False, libver=_LIBVER
         ) as file:
             yield file
-            group = hdf5_own.write(file, graph, surrogate)
+            group = hdf5_own.write(file, graph, surrogate, tied)
             if "layer" not in file:
                 hdf5_graph.write(group, graph)
             file.flush()

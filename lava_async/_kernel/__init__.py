@@ -2,14 +2,16 @@
 
 Cost grows with spikes × fan-out: a released spike walks its own synapses, convolutions are
 walked tap by tap, and only neurons that received a current are evaluated. Once per time
-step every neuron decays. Samples run in parallel threads (the kernels release the GIL);
+step every neuron that has any state decays; one that has none costs its bit. Samples run in
+parallel threads (the kernels release the GIL);
 each has its own state, so thread count and batch composition cannot matter.
 
 From the bottom up: `_compiler` compiles, `_cache` keeps compiled code; `_layout` holds the network
 and one sample's state as flat arrays, which `_lowering` fills, and `_events` its input;
 `connections` has what is peculiar to each kind of them; `_delivery`, `_pool` and `_neurons` work on
 them in place, one concern each (`_draws` has their random draws); `_steps` makes time steps of
-these; `_entry` is what is kept on disk. On top, in Python, stand `batch` (in `_threads`, with
+these, `_listing` keeps their spikes where no dense record is wanted; `_entry` is what is kept on
+disk. On top, in Python, stand `batch` (in `_threads`, with
 memory from a `_reserve`), `stepper` (one time step at a time, for Lava) and `training`, which
 remembers what the gradient needs of a forward pass, and walks back. `ahead` compiles the way back
 in another process.

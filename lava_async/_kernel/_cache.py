@@ -25,8 +25,10 @@ from typing import Any
 import numba
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
+from lava_async import _compiling
 from lava_async._kernel._compiler import jit
 
 _NAME = "lava_async"
@@ -51,7 +53,7 @@ class KernelCache(NullCache):
         """The code for arguments of these types, from the first folder that has it."""
         target_context.refresh()
         name = self._file_name(sig, target_context.codegen())
-        for folder, is_shared in _folders():
+        for folder, is_shared in folders():
             with contextlib.suppress(OSError):
                 if is_shared:
                     _check_own(folder)
@@ -67,7 +69,7 @@ class KernelCache(NullCache):
             return
         name = self._file_name(sig, data.codegen)
         content = _with_digest(dumps(data._reduce()))
-        for folder, is_shared in _folders():
+        for folder, is_shared in folders():
             with contextlib.suppress(OSError):  # read-only, full, a file in the way …
                 folder.mkdir(mode=0o700 if is_shared else 0o777, parents=True, exist_ok=True)
                 if is_shared:
@@ -76,21 +78,25 @@ class KernelCache(NullCache):
                 return
 
     def _file_name(self, sig: Any, codegen: Any) -> str:
-        # The types of the arguments and the processor, as in the key of Numba's own cache.
-        parts = (self._sources, numba.__version__, sys.version, sig, codegen.magic_tuple())
-        key = hashlib.sha256(repr(parts).encode()).hexdigest()
-        return f"{_prefix(self._function, self._sources)}{key[:32]}.nbc"
+        return f"{_prefix(self._function, self._sources, codegen)}{_digest(sig)}.nbc"
 
 
-def _prefix(function: str, sources: str) -> str:
-    """How the names of all files begin that hold one function of these sources."""
-    return f"{_NAME}-{function}-{sources[:16]}-"
+def _prefix(function: str, sources: str, codegen: Any) -> str:
+    """How the names of all files begin that hold one function of these sources, to run here."""
+    # With the types of the arguments the key of Numba's own cache.
+    here = _digest((sources, numba.__version__, sys.version, codegen.magic_tuple()))
+    return f"{_NAME}-{function}-{here}-"
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
 def is_kept(function: str, sources: str) -> bool:
-    """Whether some code of a function is on disk, for whatever types and processor."""
-    pattern = f"{_prefix(function, sources)}*.nbc"
-    return any(any(folder.glob(pattern)) for folder, _ in _folders())
+    """Whether code of a function is on disk that runs here, for whatever types."""
+    codegen = cpu_target.target_context.codegen()  # type: ignore[attr-defined]
+    pattern = f"{_prefix(function, sources, codegen)}*.nbc"
+    return any(any(folder.glob(pattern)) for folder, _ in folders())
 
 
 def cached(sources: str) -> Callable[[Callable[..., Any]], Any]:
@@ -99,16 +105,26 @@ def cached(sources: str) -> Callable[[Callable[..., Any]], Any]:
     def compile_cached(function: Callable[..., Any]) -> Any:
         dispatcher: Any = jit(function)
         dispatcher._cache = KernelCache(function, sources)
-        dispatcher._compiler.compile = _seldom_collecting(dispatcher._compiler.compile)
+        compile_now = dispatcher._compiler.compile
+        dispatcher._compiler.compile = _announced(function.__name__, compile_now)
         return dispatcher
 
     return compile_cached
 
 
-def _seldom_collecting(compile_now: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, while garbage is looked for less often: it takes a third of the time otherwise."""
+def announce(kernel: str) -> None:
+    """Say once what is going to be compiled, and where it will be kept."""
+    _compiling.announce(kernel, _compiling.first_writable(folder for folder, _ in folders()))
+
+
+def _announced(kernel: str, compile_now: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, after saying so; nothing on the disk was found.
+
+    Garbage is looked for less often meanwhile: it takes a third of the time otherwise.
+    """
 
     def compile_with_garbage(*arguments: Any) -> Any:
+        announce(kernel)
         before = gc.get_threshold()
         gc.set_threshold(*_THRESHOLDS)
         try:
@@ -119,7 +135,7 @@ def _seldom_collecting(compile_now: Callable[..., Any]) -> Callable[..., Any]:
     return compile_with_garbage
 
 
-def _folders() -> Iterator[tuple[Path, bool]]:
+def folders() -> Iterator[tuple[Path, bool]]:
     """Where code may be, best first, and whether others may write next to it.
 
     What cannot be written to may hold code even so: an image of a container can bring it.

@@ -24,7 +24,7 @@ def spike_lost(plan, neuron, sample, time_step, forward_step):
         np.uint64(neuron), step | _SPIKE_DROPOUT, np.uint64(time_step),
         np.uint64(sample), plan.dropout_key0, plan.dropout_key1,
     )  # fmt: skip
-    return uniform24(word) < plan.spike_dropout
+    return uniform24(word) < plan.spike_dropout[neuron]
 
 
 @jit

@@ -13,7 +13,8 @@ from lava_async._kernel._cache import cached
 from lava_async._kernel._compiler import borrow
 from lava_async._kernel._events import find_events
 from lava_async._kernel._layout import FIRED, FORWARD_STEPS, OVERFLOWS, RELEASED, SYNOPS
-from lava_async._kernel._steps import any_step
+from lava_async._kernel._listing import list_spikes, no_spikes
+from lava_async._kernel._steps import any_step, begin_sample
 from lava_async._semantics import dynamics, random
 
 
@@ -37,26 +38,34 @@ on_disk = cached(DIGEST)
 
 @on_disk
 def run_samples(
-    net, plan, s, e, frames, sample_ids, low, high, spikes, numbers, trace, fired_at,
-    released_at,
+    net, plan, s, e, frames, sample_ids, low, high, num_steps, spikes, numbers, trace, fired_at,
+    released_at, readout,
 ):  # fmt: skip
-    """Run samples low..high of a batch; see `batch.run` for the arrays."""
+    """Run samples low..high of a batch; see `batch.run` for the arrays.
+
+    Returns their spikes, listed; none where ``spikes`` has room for those of the batch.
+    """
     net, plan, s, e = borrow(net), borrow(plan), borrow(s), borrow(e)
     spikes, numbers, sample_ids = borrow(spikes), borrow(numbers), borrow(sample_ids)
     frames, fired_at, released_at = borrow(frames), borrow(fired_at), borrow(released_at)
-    num_steps = spikes.shape[2]
+    readout = borrow(readout)
+    listed, used, listing = no_spikes(len(spikes) == 0), np.int64(0), len(spikes) == 0
     outputs = net.start[net.output], net.start[net.output + 1]
     for b in range(low, high):
-        s.u[:] = 0
-        s.v[:] = 0
-        s.current[:] = 0
-        find_events(e, frames[b], num_steps)
+        begin_sample(net, s)
+        find_events(e, frames, b, num_steps)
         for t in range(num_steps):
             first, last = e.begin[t], e.stop[t]
             any_step(net, plan, s, e.index, e.times, first, last, sample_ids[b], t)
             numbers[0, b, t] = s.number[FORWARD_STEPS]
             numbers[1, b, t] = s.number[SYNOPS]
             numbers[2, b, t] = s.number[OVERFLOWS]
+            numbers[3, b, t] = s.count[FIRED]
+            for i in range(readout.shape[1]):
+                readout[b, i, t] = s.v[outputs[0] + i]
+            if listing:
+                listed, used = list_spikes(s, listed, used)
+                continue
             for i in range(s.count[FIRED]):
                 n = s.fired[i]
                 spikes[b, n, t] = 1
@@ -67,6 +76,13 @@ def run_samples(
             if trace:
                 for i in range(s.count[RELEASED]):
                     released_at[b, s.released[i], t] = s.released_at[i]
+    return listed[:used]
+
+
+@on_disk
+def clear_state(net, s):
+    """Begin a sample."""
+    begin_sample(borrow(net), borrow(s))
 
 
 @on_disk

@@ -46,13 +46,29 @@ def new_events(num_entries: int, num_steps: int) -> Events:
     )
 
 
-def as_frames(x: npt.NDArray) -> npt.NDArray:
+class Frames(NamedTuple):
+    """A batch (B, entries) in the type that it has; the arrays of the others are (0, 0).
+
+    So that there is one kernel for them all, as to compile takes long.
+    """
+
+    uint8: npt.NDArray[np.uint8]
+    int32: npt.NDArray[np.int32]
+    float32: npt.NDArray[np.float32]
+
+
+_NO_FRAMES = Frames(
+    np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32)
+)
+
+
+def as_frames(x: npt.NDArray) -> Frames:
     """A batch (B, entries) in a type that the kernel reads: uint8, float32, or else int32.
 
     Writeable, because Numba would compile everything again for read-only arrays.
     """
     dtype = np.dtype(x.dtype if x.dtype in (np.uint8, np.float32) else np.int32)
-    return np.require(x, dtype, ["C", "W"])
+    return _NO_FRAMES._replace(**{dtype.name: np.require(x, dtype, ["C", "W"])})
 
 
 @inline
@@ -85,11 +101,8 @@ def _put(e, i, steps, inverse, times):
 
 
 @jit
-def find_events(e, flat, num_steps):
-    """Find the entries that are not 0 in one sample, an (n_inputs, T) array in C order.
-
-    Returns whether all of them are whole numbers below `MOST_COUNT`.
-    """
+def _find(e, flat, num_steps):
+    """`find_events` in an array of one type."""
     num_found, ones = _find_entries(e.found, flat)
     steps, inverse, none = np.uint32(num_steps), 1.0 / num_steps, flat.dtype.type(0)
     for t in range(num_steps):
@@ -107,3 +120,16 @@ def find_events(e, flat, num_steps):
         counts &= inside & (times == value)
         _put(e, i, steps, inverse, times)
     return counts
+
+
+@inline
+def find_events(e, frames, b, num_steps):
+    """Find the entries that are not 0 in sample b, an (n_inputs, T) array in C order.
+
+    Returns whether all of them are whole numbers below `MOST_COUNT`.
+    """
+    if len(frames.uint8) > 0:
+        return _find(e, frames.uint8[b], num_steps)
+    if len(frames.int32) > 0:
+        return _find(e, frames.int32[b], num_steps)
+    return _find(e, frames.float32[b], num_steps)

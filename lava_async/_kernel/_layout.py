@@ -7,6 +7,7 @@ that might be negative would be checked at each use.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ ROW = BLOCK  # rows of dense weights are filled up to a multiple, which needs no
 DENSE, ONE_TO_ONE, CONV, SPARSE = range(4)  # kinds of connections
 KIND, TARGET, START, SIZE, AT, DELAYS, FAN_OUT, OWN = range(8)  # columns of `Net.wiring`
 MOMENTUM, FIFO, NOISY_MOMENTUM, RANDOM = range(4)  # kinds of schedules
-FIRED, RELEASED, HITS, POOLED, ORDERED, HEAPED, RANKED, LOST = range(8)  # of `State.count`
+FIRED, RELEASED, POOLED, ORDERED, HEAPED, RANKED, LOST = range(7)  # of `State.count`
 NEVER = np.int32((1 << 31) - 1)  # when a neuron fires that does not
 FORWARD_STEPS, SYNOPS, OVERFLOWS, FIRST_OUTPUT = range(4)  # of `State.number`
 
@@ -31,18 +32,21 @@ class Net(NamedTuple):
     """A graph as flat arrays; P populations, N neurons, C connections.
 
     Columns of ``wiring``: kind, target population, its first neuron, its size, where the weights
-    and the delays are, the mean fan-out, and from `OWN` on what `lava_async._kernel.connections`
-    has for the kind.
+    and the delays are, the mean fan-out of the sources that have synapses, and from `OWN` on what
+    `lava_async._kernel.connections` has for the kind.
     """
 
     start: npt.NDArray[np.uint32]  # (P + 1,) first neuron of each population
     order: npt.NDArray[np.uint32]  # (P,) topological; matters to LayerSync only
     population: npt.NDArray[np.uint32]  # (N,) of each neuron
-    i_keep: npt.NDArray[np.int32]  # (P,) 4096 - decay
-    v_keep: npt.NDArray[np.int32]  # (P,)
+    i_keep: npt.NDArray[np.int32]  # (N + 64,) 4096 - decay
+    v_keep: npt.NDArray[np.int32]  # (N + 64,)
     threshold: npt.NDArray[np.int32]  # (P,) membrane units
     forgets: npt.NDArray[np.bool_]  # (P,) everything at each boundary, and has no bias
     bias: npt.NDArray[np.int32]  # (N + 64,) membrane units
+    varied: npt.NDArray[np.bool_]  # (P,) decays or biases that are not the same for all neurons
+    word: npt.NDArray[np.uint32]  # (P + 1,) first of `State.live` of each population
+    biased: npt.NDArray[np.uint64]  # (words + 64,) which neurons have a bias, as `State.live`
     first: npt.NDArray[np.uint32]  # (P + 2,) first connection by source, the input's first
     delayed: npt.NDArray[np.uint32]  # (P + 1,) and the first of those with delays, the last ones
     wiring: npt.NDArray[np.int64]  # (C, columns) see below
@@ -64,22 +68,39 @@ class Plan(NamedTuple):
     key0: np.uint64
     key1: np.uint64
     stop_after: int  # -1: never
-    spike_dropout: float  # probability
+    spike_dropout: npt.NDArray[np.float64]  # (N,) probability; (0,) where there is none
     dropout_key0: np.uint64
     dropout_key1: np.uint64
 
 
 class State(NamedTuple):
-    """One sample's neurons, and the scratch space of a time step."""
+    """One sample's neurons, and the scratch space of a time step.
+
+    What a time step costs must not grow with the neurons to which nothing happens. So `live` has
+    a bit for each, from a word of its own on in each population, which is 0 only where current,
+    voltage and bias are; `full` stands for all bits of a population. Currents that wait are
+    listed, or swept where they are many: for now in the first row of `hit`, `hits` and `swept`, for
+    time steps to come in the others.
+    """
 
     u: npt.NDArray[np.int32]  # (N + 64,)
     v: npt.NDArray[np.int32]  # (N + 64,)
     # ((1 + slots) N + 64,) weighted sums in weight units: for now, and for time steps to come
     current: npt.NDArray[np.int32]
-    hit: npt.NDArray[np.uint8]  # (N,) listed in `hits`
-    hits: npt.NDArray[np.uint32]  # (N,) targets of single synapses
-    swept: npt.NDArray[np.uint8]  # (P,) populations that a whole row of weights reached
+    live: npt.NDArray[np.uint64]  # (words + 64,)
+    full: npt.NDArray[np.uint8]  # (P,)
+    hit: npt.NDArray[np.uint8]  # ((1 + slots) N,) listed in `hits`
+    hits: npt.NDArray[np.uint32]  # ((1 + slots) (N + 1),) targets of single synapses
+    num_hits: npt.NDArray[np.uint32]  # (1 + slots,) how many
+    swept: npt.NDArray[np.uint8]  # ((1 + slots) P,) populations that so much reached
     touched: npt.NDArray[np.uint8]  # (64,) of a block of neurons
+    near: npt.NDArray[np.uint32]  # (64,) single neurons that are brought together, and theirs
+    near_u: npt.NDArray[np.int32]  # (64,)
+    near_v: npt.NDArray[np.int32]  # (64,)
+    near_current: npt.NDArray[np.int32]  # (64,)
+    near_bias: npt.NDArray[np.int32]  # (64,)
+    near_i_keep: npt.NDArray[np.int32]  # (64,)
+    near_v_keep: npt.NDArray[np.int32]  # (64,)
     fired: npt.NDArray[np.uint32]  # (N + 3,) neurons that fired in this time step, in order
     fired_at: npt.NDArray[np.int32]  # (N,) how many forward steps had run then
     momentum: npt.NDArray[np.int32]  # (N,) their voltage then
@@ -95,8 +116,13 @@ class State(NamedTuple):
     ahead: npt.NDArray[np.int64]  # (N,) scratch space for it
     heap: npt.NDArray[np.int64]  # (N,) and more of them; see `_put_in_order`
     key: npt.NDArray[np.float64]  # (N,) drawn rank of each place in the pool
-    count: npt.NDArray[np.uint32]  # (8,) lengths of the lists above
+    count: npt.NDArray[np.uint32]  # (7,) lengths of the lists above
     number: npt.NDArray[np.int64]  # (4,) what the time step measured
+
+
+def words(sizes: Sequence[int]) -> npt.NDArray[np.int64]:
+    """(P + 1,) where the bits of each population begin, and end: in words of 64."""
+    return np.cumsum([0, *(-(-size // BLOCK) for size in sizes)])
 
 
 def zeros(shape: int | tuple[int, ...], dtype: type) -> npt.NDArray:
@@ -118,17 +144,31 @@ def _at_line(memory: npt.NDArray, shape: int | tuple[int, ...], dtype: type) -> 
     return memory[-memory.ctypes.data % LINE :][: memory.nbytes - LINE].view(dtype).reshape(shape)
 
 
-def new_state(graph: Graph) -> State:
-    """All zeros: a sample begins."""
-    num_neurons = graph.num_neurons
+def new_state(graph: Graph, slots: int = 0) -> State:
+    """All zeros, whatever `live` has to say of it: for `begin_sample`.
+
+    With room for so many time steps ahead, if they are more than the graph's own.
+    """
+    num_neurons, num_populations = graph.num_neurons, len(graph.populations)
+    rows = 1 + max(graph.max_delay, slots)
     return State(
         u=zeros(num_neurons + BLOCK, np.int32),
         v=zeros(num_neurons + BLOCK, np.int32),
-        current=zeros((1 + graph.max_delay) * num_neurons + BLOCK, np.int32),
-        hit=zeros(num_neurons, np.uint8),
-        hits=zeros(num_neurons, np.uint32),
-        swept=zeros(len(graph.populations), np.uint8),
+        current=zeros(rows * num_neurons + BLOCK, np.int32),
+        live=zeros(words([p.size for p in graph.populations])[-1] + BLOCK, np.uint64),
+        full=zeros(num_populations, np.uint8),
+        hit=zeros(rows * num_neurons, np.uint8),
+        hits=zeros(rows * (num_neurons + 1), np.uint32),
+        num_hits=zeros(rows, np.uint32),
+        swept=zeros(rows * num_populations, np.uint8),
         touched=zeros(BLOCK, np.uint8),
+        near=zeros(BLOCK, np.uint32),
+        near_u=zeros(BLOCK, np.int32),
+        near_v=zeros(BLOCK, np.int32),
+        near_current=zeros(BLOCK, np.int32),
+        near_bias=zeros(BLOCK, np.int32),
+        near_i_keep=zeros(BLOCK, np.int32),
+        near_v_keep=zeros(BLOCK, np.int32),
         fired=zeros(num_neurons + 3, np.uint32),
         fired_at=zeros(num_neurons, np.int32),
         momentum=zeros(num_neurons, np.int32),
@@ -137,13 +177,13 @@ def new_state(graph: Graph) -> State:
         lost_momentum=zeros(num_neurons, np.int32),
         released=zeros(num_neurons + 1, np.uint32),
         released_at=zeros(num_neurons, np.int32),
-        ready=zeros(num_neurons + 3 * len(graph.populations), np.uint32),
-        num_ready=zeros(len(graph.populations), np.uint32),
+        ready=zeros(num_neurons + 3 * num_populations, np.uint32),
+        num_ready=zeros(num_populations, np.uint32),
         pool=zeros(num_neurons + LANES, np.int64),
         rank=zeros(num_neurons + LANES, np.int64),
         ahead=zeros(num_neurons, np.int64),
         heap=zeros(num_neurons, np.int64),
         key=zeros(num_neurons, np.float64),
-        count=zeros(8, np.uint32),
+        count=zeros(7, np.uint32),
         number=zeros(4, np.int64),
     )

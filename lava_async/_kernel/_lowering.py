@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._kernel._compiler import BLOCK
-from lava_async._kernel._layout import FIFO, MOMENTUM, NOISY_MOMENTUM, RANDOM, Net, Plan
+from lava_async._kernel._layout import (
+    FIFO,
+    MOMENTUM,
+    NOISY_MOMENTUM,
+    RANDOM,
+    Net,
+    Plan,
+    words,
+    zeros,
+)
 from lava_async._kernel.connections import Arrays, lay_out
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics import random
@@ -47,7 +56,8 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
             shape, target = graph.source_shape(c), graph.populations[c.target].shape
             kind, at, own = lay_out(c, shape, target, arrays)
             row = [kind, c.target, int(graph.offsets[c.target]), sizes[c.target], at]
-            fan_out = round(float(c.fan_out(shape).mean()))
+            fan_outs = c.fan_out(shape)
+            fan_out = round(float(fan_outs.sum() / max(1, np.count_nonzero(fan_outs))))
             delay = np.asarray(graph.layered_delay(c) if layered else c.delay)
             if delay.any():
                 slots = max(slots, int(delay.max()))
@@ -84,23 +94,46 @@ def compile_graph(graph: Graph, schedule: LayerSync | AsyncSchedule) -> Net:
 
 
 def lay_out_neurons(
-    i_decay: Sequence[int],
-    v_decay: Sequence[int],
+    i_decay: Sequence[npt.ArrayLike],
+    v_decay: Sequence[npt.ArrayLike],
     threshold: Sequence[int],
     bias: Sequence[npt.NDArray],
 ) -> dict[str, Any]:
-    """Parameters of the populations as `Net` has them; biases one for each neuron."""
+    """Parameters of the populations as `Net` has them.
+
+    Decays one for all neurons of a population, or for each, in any shape; biases for each.
+    """
     forgets = [
-        i == v == dyn.DECAY_ONE and not own.any()
+        bool(np.all(i == dyn.DECAY_ONE) and np.all(v == dyn.DECAY_ONE)) and not own.any()
         for i, v, own in zip(i_decay, v_decay, bias, strict=True)
     ]
     whole = np.concatenate([*bias, np.zeros(BLOCK, np.int64)])
+    word = words([len(own) for own in bias])
+    biased = zeros(word[-1] + BLOCK, np.uint64)
+    for own, first in zip(bias, word[:-1].tolist(), strict=True):
+        marks = np.packbits(own != 0, bitorder="little")
+        biased[first:].view(np.uint8)[: len(marks)] = marks
+
+    def kept(decays: Sequence[npt.ArrayLike]) -> npt.NDArray[np.int32]:
+        each = [
+            np.broadcast_to(np.ravel(decay), own.shape)
+            for decay, own in zip(decays, bias, strict=True)
+        ]
+        return (dyn.DECAY_ONE - np.concatenate([*each, np.zeros(BLOCK, np.int64)])).astype(np.int32)
+
+    varied = [
+        any(np.ptp(each) > 0 for each in parameters)
+        for parameters in zip(i_decay, v_decay, bias, strict=True)
+    ]
     return {
-        "i_keep": (dyn.DECAY_ONE - np.asarray(i_decay)).astype(np.int32),
-        "v_keep": (dyn.DECAY_ONE - np.asarray(v_decay)).astype(np.int32),
+        "i_keep": kept(i_decay),
+        "v_keep": kept(v_decay),
         "threshold": np.array(threshold, np.int32) << dyn.STATE_SHIFT,
         "forgets": np.array(forgets),
         "bias": whole.astype(np.int32) << dyn.STATE_SHIFT,
+        "varied": np.array(varied),
+        "word": word.astype(np.uint32),
+        "biased": biased,
     }
 
 
@@ -174,7 +207,10 @@ def compile_schedule(
         key0=key0,
         key1=key1,
         stop_after=-1 if stop_after is None else min(stop_after, _ALL),
-        spike_dropout=float(dropout.spike),
+        spike_dropout=(
+            np.broadcast_to(np.array(dropout.spike, np.float64), len(net.population)).copy()
+            if dropout.drops_spikes else np.zeros(0)
+        ),
         dropout_key0=dropout_key0,
         dropout_key1=dropout_key1,
     )

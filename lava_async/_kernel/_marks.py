@@ -78,7 +78,7 @@ def inside(left):
 
 
 @intrinsic
-def _ones(typing_context, word):
+def ones(typing_context, word):
     """How many bits are set."""
 
     def generate(context, builder, signature, arguments):
@@ -94,7 +94,7 @@ def list_marked(found, place, first, marks):
     Returns the place behind. Some that follow, up to `AT_ONCE`, are written, too: how many there
     are is hard to predict, and a branch that is foretold wrongly takes longer than all of them.
     """
-    last = place + _ones(marks)
+    last = place + ones(marks)
     for i in range(np.uint64(AT_ONCE)):
         found[place + i] = first + trailing_zeros(marks)
         marks &= marks - np.uint64(1)

@@ -3,7 +3,8 @@
 The arithmetic of `dynamics` in 32 bits, eight neurons to a vector register. State has 24
 bits, biases 19; only sums of weights need more, see `_SUM_MAX`. The loops over a population
 become vector code: they have no branch, they mark who fires instead of firing, and their
-indices are unsigned, because one that might be negative would be checked in each turn.
+indices are unsigned, because one that might be negative would be checked in each turn. Where few
+neurons of many matter, their states are brought together as a block first, and taken back then.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from lava_async._kernel._layout import (
     FIFO,
     FIRED,
     FIRST_OUTPUT,
-    HITS,
     LOST,
     OVERFLOWS,
     POOLED,
 )
-from lava_async._kernel._marks import above, inside, not_zero, trailing_zeros
+from lava_async._kernel._marks import above, inside, not_zero, ones, trailing_zeros
 from lava_async._kernel._pool import spike
 from lava_async._semantics import dynamics as dyn
 
@@ -30,6 +30,7 @@ _VOLTAGE_MAX = np.int32(dyn.STATE_LIMIT - 1)
 _VOLTAGE_MIN = np.int32(1 - dyn.STATE_LIMIT)
 _REFRACTORY = np.int32(-(1 << 31))  # stands for the voltage until the time step ends
 _SUM_MAX = np.int32(1 << 24)  # weight units; in membrane units it overflows any state
+_FEW = 8  # neurons of a block that take as long to bring together as the block takes by itself
 
 
 @inline
@@ -59,30 +60,42 @@ def _membrane_units(current):
     return np.int32(saturated << dyn.STATE_SHIFT), np.int32(current << dyn.STATE_SHIFT)
 
 
+@inline
+def _begin(u, v, current, bias, i_keep, v_keep):
+    """Boundary and first integration of a neuron.
+
+    Returns its current and voltage, whether anything touches it, and the overflows.
+    """
+    i = _decay(u, i_keep)
+    residual = np.int32(i + bias)
+    volt = np.int32(_decay(v, v_keep) + residual)
+    begun = _clip_voltage(volt)
+    arriving, modulo = _membrane_units(current)
+    wrapped = _wrap_current(np.int32(i + modulo))
+    raised = np.int32(begun + arriving)
+    clipped = _clip_voltage(raised)
+    overflows = np.int32(
+        np.int32(begun != volt)
+        + np.int32(wrapped != np.int32(i + arriving))
+        + np.int32(clipped != raised)
+    )
+    return wrapped, clipped, (current != 0) | (residual != 0), overflows
+
+
 @apart
 def _begin_block(
     first, left, u, v, current, bias, i_keep, v_keep, touched, everyone
 ):
-    """Boundary and first integration of ``left`` neurons; marks those that anything touches.
-
-    Returns the overflows.
-    """
+    """The same of ``left`` neurons; marks those that anything touches. Returns the overflows."""
     overflows = np.int32(0)
     for k in range(np.uint64(BLOCK)):
         n = first + k
         inside = np.int32(k) < left
-        i = _decay(u[n], i_keep)
-        residual = np.int32(i + bias[n])
-        volt = np.int32(_decay(v[n], v_keep) + residual)
-        clipped = _clip_voltage(volt)
-        overflows = np.int32(overflows + ((clipped != volt) & inside))
-        arriving, modulo = _membrane_units(current[n])
-        wrapped = _wrap_current(np.int32(i + modulo))
-        overflows = np.int32(overflows + ((wrapped != np.int32(i + arriving)) & inside))
-        volt = np.int32(clipped + arriving)
-        clipped = _clip_voltage(volt)
-        overflows = np.int32(overflows + ((clipped != volt) & inside))
-        touched[k] = everyone | (current[n] != 0) | (residual != 0)
+        wrapped, clipped, reached, over = _begin(
+            u[n], v[n], current[n], bias[n], i_keep[n], v_keep[n]
+        )
+        overflows = np.int32(overflows + (over if inside else np.int32(0)))
+        touched[k] = everyone | reached
         u[n] = wrapped if inside else u[n]
         v[n] = clipped if inside else v[n]
         current[n] = 0 if inside else current[n]
@@ -95,8 +108,8 @@ def _integrate_block(first, left, u, v, current):
     overflows = np.int32(0)
     for k in range(np.uint64(BLOCK)):
         n = first + k
-        inside = np.int32(k) < left
-        received = current[n] if inside else np.int32(0)  # which leaves others as they are
+        waiting, inside = current[n], np.int32(np.int32(k) - left) < 0  # in 32 bits, as the states
+        received = waiting if inside else np.int32(0)  # which leaves others as they are
         arriving, modulo = _membrane_units(received)
         wrapped = _wrap_current(np.int32(u[n] + modulo))
         overflows = np.int32(overflows + (wrapped != np.int32(u[n] + arriving)))
@@ -106,7 +119,7 @@ def _integrate_block(first, left, u, v, current):
         clipped = _clip_voltage(volt)
         overflows = np.int32(overflows + ((clipped != volt) & able))
         v[n] = clipped if able else _REFRACTORY
-        current[n] = 0 if inside else current[n]
+        current[n] = np.int32(waiting - received)
     return overflows
 
 
@@ -115,7 +128,7 @@ def _fire(n, momentum, is_output, plan, s, sample, time_step, forward_step):
     """A spike enters the pool; its neuron is refractory from now on."""
     count = s.count
     s.v[n] = _REFRACTORY
-    if plan.spike_dropout > 0 and spike_lost(plan, n, sample, time_step, forward_step):
+    if len(plan.spike_dropout) and spike_lost(plan, n, sample, time_step, forward_step):
         s.lost[count[LOST]] = n
         s.lost_at[count[LOST]] = forward_step
         s.lost_momentum[count[LOST]] = momentum
@@ -132,74 +145,204 @@ def _fire(n, momentum, is_output, plan, s, sample, time_step, forward_step):
 
 
 @inline
-def _fire_marked(first, marks, is_output, plan, s, sample, time_step, forward_step):
-    """Fire the marked neurons of a block, in their order."""
+def _wake(live, word, place):
+    """A neuron may have a state from now on, of the population whose bits begin with a word."""
+    live[word + place // np.uint64(BLOCK)] |= np.uint64(1) << (place % np.uint64(BLOCK))
+
+
+@inline
+def wake_reached(net, s, first):
+    """Those that received a current live, from there on in the list. Returns where it ends."""
+    word, start, stop = np.uint64(0), np.uint64(0), np.uint64(0)  # of the neuron before
+    for i in range(first, s.num_hits[0]):
+        n = np.uint64(s.hits[i])
+        if n < start or n >= stop:
+            p = np.uint64(net.population[n])
+            word, start = np.uint64(net.word[p]), np.uint64(net.start[p])
+            stop = np.uint64(net.start[p + np.uint64(1)])
+        _wake(s.live, word, n - start)
+    return s.num_hits[0]
+
+
+@inline
+def _live_words(net, s, p, first_word):
+    """Marks of those of 64 words of a population, or fewer, in which any bit is set."""
+    left = np.int64(net.word[p + 1]) - np.int64(first_word)
+    marks = inside(np.int32(min(left, BLOCK)))
+    return marks if s.full[p] or s.swept[p] else marks & not_zero(s.live, np.uint64(first_word))
+
+
+@apart
+def _bring_live(
+    marks, first, start, varied, num_near, u, v, current, bias, i_keep, v_keep,
+    near, near_u, near_v, near_current, near_bias, near_i_keep, near_v_keep,
+):  # fmt: skip
+    """Bring marked neurons together, behind those that are there. Returns how many are then."""
     while marks != 0:
-        n = np.uint32(first + trailing_zeros(marks))
+        n = first + trailing_zeros(marks)
         marks &= marks - np.uint64(1)
-        _fire(n, s.v[n], is_output, plan, s, sample, time_step, forward_step)
+        near[num_near] = n
+        near_u[num_near], near_v[num_near] = u[n], v[n]
+        near_current[num_near], current[n] = current[n], 0
+        like = n if varied else start  # which is in the cache
+        near_bias[num_near] = bias[like]
+        near_i_keep[num_near], near_v_keep[num_near] = i_keep[like], v_keep[like]
+        num_near += np.uint64(1)
+    return num_near
+
+
+@apart
+def _bring_reached(
+    j, num_hits, hits, hit, start, stop, word, u, v, current, live,
+    near, near_u, near_v, near_current,
+):  # fmt: skip
+    """Bring together listed neurons, from the j-th on, as long as they are in start..stop.
+
+    Returns which is the next, and how many there are: each once, where a current waits for it.
+    """
+    num_near = np.uint64(0)
+    while j < num_hits and num_near < np.uint64(BLOCK):
+        n = np.uint64(hits[j])
+        if n < start or n >= stop:
+            break
+        j += np.uint64(1)
+        hit[n] = 0
+        near[num_near], near_u[num_near], near_v[num_near] = n, u[n], v[n]
+        if u[n] == 0 and v[n] == 0:
+            _wake(live, word, n - start)
+        near_current[num_near] = current[n]
+        num_near += np.uint64(current[n] != 0)
+        current[n] = 0
+    return j, num_near
+
+
+@apart
+def _take_back(num_near, near, near_u, near_v, u, v):
+    """Neurons that were brought together get their states."""
+    for i in range(num_near):
+        n = np.uint64(near[i])
+        u[n], v[n] = near_u[i], near_v[i]
+
+
+@inline
+def _begin_near(net, s, p, num_near, everyone):
+    """Boundary of neurons of a population that were brought together. Marks those that fire."""
+    left, zero = np.int32(num_near), np.uint64(0)
+    s.number[OVERFLOWS] += _begin_block(
+        zero, left, s.near_u, s.near_v, s.near_current, s.near_bias, s.near_i_keep,
+        s.near_v_keep, s.touched, everyone,
+    )  # fmt: skip
+    _take_back(num_near, s.near, s.near_u, s.near_v, s.u, s.v)
+    for i in range(num_near):
+        if s.near_u[i] == 0 and s.near_v[i] == 0 and s.near_bias[i] == 0:
+            place = np.uint64(s.near[i]) - np.uint64(net.start[p])
+            word = np.uint64(net.word[p]) + place // np.uint64(BLOCK)
+            s.live[word] ^= np.uint64(1) << (place % np.uint64(BLOCK))
+    return not_zero(s.touched, zero) & above(s.near_v, zero, net.threshold[p]) & inside(left)
 
 
 @inline
 def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone):
     """Boundary, the current that waits, and who fires on them, of all or of the touched."""
-    u, v, current, touched = s.u, s.v, s.current, s.touched
-    stop = np.int64(net.start[p + 1])
-    for start in range(np.int64(net.start[p]), stop, BLOCK):
-        first, left = np.uint64(start), np.int32(min(stop - start, BLOCK))
-        s.number[OVERFLOWS] += _begin_block(
-            first, left, u, v, current, net.bias, net.i_keep[p], net.v_keep[p], touched, everyone
-        )
-        marks = not_zero(touched, np.uint64(0)) & above(v, first, net.threshold[p])
-        _fire_marked(
-            first, marks & inside(left), p == net.output, plan, s, sample, time_step,
-            forward_step,
-        )  # fmt: skip
+    u, v, current, touched, live, bias = s.u, s.v, s.current, s.touched, s.live, net.bias
+    i_keep, v_keep, stop = net.i_keep, net.v_keep, np.int64(net.start[p + 1])
+    whole, last_word = s.full[p] or s.swept[p], np.int64(net.word[p + 1])
+    first_word, todo, num_near = np.int64(net.word[p]) - BLOCK, np.uint64(0), np.uint64(0)
+    first = np.uint64(0)
+    while True:
+        while todo == 0 and first_word + BLOCK < last_word:
+            first_word += BLOCK
+            todo = _live_words(net, s, p, first_word)
+        near = num_near > (0 if todo == 0 else BLOCK - _FEW)
+        if near:
+            marks = _begin_near(net, s, p, num_near, everyone)
+            num_near = np.uint64(0)
+        elif todo == 0:
+            break
+        else:
+            w = np.uint64(first_word) + trailing_zeros(todo)
+            todo &= todo - np.uint64(1)
+            first = np.uint64(net.start[p]) + (w - np.uint64(net.word[p])) * np.uint64(BLOCK)
+            if not whole and ones(live[w]) <= _FEW:
+                num_near = _bring_live(
+                    live[w], first, np.uint64(net.start[p]), net.varied[p], num_near, u, v,
+                    current, bias, i_keep, v_keep, s.near, s.near_u, s.near_v, s.near_current,
+                    s.near_bias, s.near_i_keep, s.near_v_keep,
+                )  # fmt: skip
+                continue
+            left = np.int32(min(stop - np.int64(first), BLOCK))
+            s.number[OVERFLOWS] += _begin_block(
+                first, left, u, v, current, bias, i_keep, v_keep, touched, everyone
+            )
+            marks = not_zero(touched, np.uint64(0)) & above(v, first, net.threshold[p])
+            marks &= inside(left)
+            if not s.swept[p]:
+                alive = not_zero(u, first) | not_zero(v, first) | not_zero(bias, first)
+                live[w] = alive & inside(left)
+        while marks != 0:
+            n = np.uint32(s.near[trailing_zeros(marks)] if near else first + trailing_zeros(marks))
+            marks &= marks - np.uint64(1)
+            _fire(n, v[n], p == net.output, plan, s, sample, time_step, forward_step)
+    s.full[p] = s.swept[p]  # where so much arrives, to look who lives takes longer than it spares
 
 
 @inline
 def forget_population(net, s, p):
     """Boundary of a population that forgets everything and that no current has reached."""
-    for n in range(net.start[p], net.start[p + 1]):
-        s.u[n] = 0
-        s.v[n] = 0
+    start, stop = np.uint64(net.start[p]), np.uint64(net.start[p + 1])
+    if s.full[p]:
+        for n in range(start, stop):
+            s.u[n] = 0
+            s.v[n] = 0
+        for w in range(net.word[p], net.word[p + 1]):
+            s.live[w] = 0
+        s.full[p] = 0
+        return
+    for first_word in range(np.int64(net.word[p]), np.int64(net.word[p + 1]), BLOCK):
+        todo = _live_words(net, s, p, first_word)
+        while todo != 0:
+            w = np.uint64(first_word) + trailing_zeros(todo)
+            todo &= todo - np.uint64(1)
+            s.live[w] = 0
+            first = start + (w - np.uint64(net.word[p])) * np.uint64(BLOCK)
+            for n in range(first, min(first + np.uint64(BLOCK), stop)):
+                s.u[n] = 0
+                s.v[n] = 0
 
 
 @inline
 def evaluate_reached(net, plan, s, sample, time_step, forward_step):
     """Integrate and fire, wherever a current may have arrived."""
-    u, v, current, count = s.u, s.v, s.current, s.count
-    swept, hit, hits = s.swept, s.hit, s.hits
-    thresholds, population = net.threshold, net.population
-    for p in range(len(swept)):  # whole populations, their neurons in order
-        if swept[p]:
-            swept[p] = 0
+    u, v, current, hits, num_hits = s.u, s.v, s.current, s.hits, s.num_hits
+    for p in range(len(net.threshold)):  # whole populations, their neurons in order
+        if s.swept[p]:
+            s.swept[p], s.full[p] = 0, 1
             stop = np.int64(net.start[p + 1])
             for start in range(np.int64(net.start[p]), stop, BLOCK):
                 first, left = np.uint64(start), np.int32(min(stop - start, BLOCK))
                 touched = not_zero(current, first) & inside(left)
                 s.number[OVERFLOWS] += _integrate_block(first, left, u, v, current)
-                marks = touched & above(v, first, thresholds[p])
-                _fire_marked(
-                    first, marks, p == net.output, plan, s, sample, time_step, forward_step
-                )
-    for j in range(count[HITS]):  # single neurons
-        n = hits[j]
-        hit[n] = 0
-        if current[n] == 0:  # cancelled out, or evaluated above
+                marks = touched & above(v, first, net.threshold[p])
+                while marks != 0:
+                    n = np.uint32(first + trailing_zeros(marks))
+                    marks &= marks - np.uint64(1)
+                    _fire(n, v[n], p == net.output, plan, s, sample, time_step, forward_step)
+    j, num_listed, zero = np.uint64(0), np.uint64(num_hits[0]), np.uint64(0)
+    while j < num_listed:  # single neurons, as many as follow each other in a population
+        own = np.uint64(net.population[hits[j]])
+        j, num_near = _bring_reached(
+            j, num_listed, hits, s.hit, np.uint64(net.start[own]),
+            np.uint64(net.start[own + np.uint64(1)]), np.uint64(net.word[own]), u, v, current,
+            s.live, s.near, s.near_u, s.near_v, s.near_current,
+        )  # fmt: skip
+        if num_near == 0:
             continue
-        arriving, modulo = _membrane_units(current[n])
-        current[n] = 0
-        wrapped = _wrap_current(np.int32(u[n] + modulo))
-        s.number[OVERFLOWS] += wrapped != np.int32(u[n] + arriving)
-        u[n] = wrapped
-        if v[n] == _REFRACTORY:
-            continue
-        volt = np.int32(v[n] + arriving)
-        clipped = _clip_voltage(volt)
-        s.number[OVERFLOWS] += clipped != volt
-        v[n] = clipped
-        p = population[n]
-        if clipped > thresholds[p]:
-            _fire(n, clipped, p == net.output, plan, s, sample, time_step, forward_step)
-    count[HITS] = 0
+        left = np.int32(num_near)
+        s.number[OVERFLOWS] += _integrate_block(zero, left, s.near_u, s.near_v, s.near_current)
+        _take_back(num_near, s.near, s.near_u, s.near_v, u, v)
+        marks = above(s.near_v, zero, net.threshold[own]) & inside(left)
+        while marks != 0:
+            n = s.near[trailing_zeros(marks)]
+            marks &= marks - np.uint64(1)
+            _fire(n, v[n], own == net.output, plan, s, sample, time_step, forward_step)
+    num_hits[0] = 0

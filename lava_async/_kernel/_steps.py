@@ -9,6 +9,7 @@ from lava_async._kernel._delivery import (
     deliver_input,
     deliver_released,
     deliver_spikes,
+    drop_late,
     forget_reached,
     take_late,
 )
@@ -23,8 +24,23 @@ from lava_async._kernel._layout import (
     RANKED,
     RELEASED,
 )
-from lava_async._kernel._neurons import begin_population, evaluate_reached, forget_population
+from lava_async._kernel._neurons import (
+    begin_population,
+    evaluate_reached,
+    forget_population,
+    wake_reached,
+)
 from lava_async._kernel._pool import take_group
+
+
+@inline
+def begin_sample(net, s):
+    """Zero whatever is not, whichever net the sample before ran on."""
+    for p in range(len(net.threshold)):
+        forget_population(net, s, p)
+    for w in range(len(net.biased)):
+        s.live[w] = net.biased[w]
+    drop_late(net, s)
 
 
 @inline
@@ -51,12 +67,13 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
     _begin(s)
     take_late(net, s, time_step)
     deliver_input(net, s, index, times, low, high, time_step)
+    wake_reached(net, s, np.uint32(0))
     for p in range(len(net.threshold)):
-        if net.forgets[p] and net.slots == 0 and not s.swept[p]:
+        if net.forgets[p] and not s.swept[p] and s.num_hits[0] == 0:
             forget_population(net, s, p)
         else:
             begin_population(net, plan, s, p, sample, time_step, 0, False)
-    forget_reached(s)  # they all were evaluated
+    forget_reached(net, s)
     forward_step = 0
     while s.count[POOLED] + s.count[HEAPED] > 0:
         if plan.stop_after >= 0 and s.number[FIRST_OUTPUT] >= 0 and (
@@ -80,14 +97,15 @@ def _layer_step(net, plan, s, index, times, low, high, sample, time_step):
     take_late(net, s, time_step)
     deliver_input(net, s, index, times, low, high, time_step)
     fired, count = s.fired, s.count
-    forward_steps = 0
+    forward_steps, awake = 0, np.uint32(0)
     for p in net.order:
         first_fired = np.int64(count[FIRED])
+        awake = wake_reached(net, s, awake)
         begin_population(net, plan, s, p, sample, time_step, forward_steps, True)
         spikes = np.int64(count[FIRED]) - first_fired
         forward_steps += (spikes + plan.group_size - 1) // plan.group_size
         deliver_spikes(net, s, p, fired, first_fired, np.int64(count[FIRED]), time_step)
-    forget_reached(s)  # every population was evaluated once
+    forget_reached(net, s)
     s.number[FORWARD_STEPS] = forward_steps
     _end(s)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._kernel._entry import run_step
+from lava_async._kernel._entry import clear_state, run_step
 from lava_async._kernel._layout import (
     FIRED,
     FIRST_OUTPUT,
@@ -22,16 +23,58 @@ from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Schedule
 
 
-class StepResult(NamedTuple):
-    """What one time step measured; N neurons."""
+class Times(NamedTuple):
+    """When something happened, to those K of N neurons to which it did."""
 
-    spikes: npt.NDArray[np.int8]  # (N,)
-    fired_at: npt.NDArray[np.int32]  # (N,) forward steps run when it fired, -1: did not
-    released_at: npt.NDArray[np.int32]  # (N,) forward step that released it, -1: none did
+    neuron: npt.NDArray[np.uint32]  # (K,)
+    forward_step: npt.NDArray[np.int32]  # (K,)
+
+    def dense(self, num_neurons: int) -> npt.NDArray[np.int32]:
+        """(N,), -1 where it did not happen."""
+        result = np.full(num_neurons, -1, np.int32)
+        result[self.neuron] = self.forward_step
+        return result
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one time step measured; N neurons.
+
+    Attributes
+    ----------
+    num_neurons : int
+        N.
+    fired : Times
+        Forward steps that had run when a neuron fired.
+    released : Times
+        Forward step that released its spike.
+    forward_steps, synops, overflows : int
+    first_output : int
+        When the first output neuron fired, -1: none did.
+    """
+
+    num_neurons: int
+    fired: Times
+    released: Times
     forward_steps: int
     synops: int
     overflows: int
-    first_output: int  # fired_at of the first output spike, -1: none
+    first_output: int
+
+    @property
+    def fired_at(self) -> npt.NDArray[np.int32]:
+        """(N,), -1: did not fire."""
+        return self.fired.dense(self.num_neurons)
+
+    @property
+    def released_at(self) -> npt.NDArray[np.int32]:
+        """(N,), -1: was not released."""
+        return self.released.dense(self.num_neurons)
+
+    @property
+    def spikes(self) -> npt.NDArray[np.int8]:
+        """(N,)."""
+        return (self.fired_at >= 0).astype(np.int8)
 
 
 def _kinds(schedule: Schedule) -> dict[bool, LayerSync | AsyncSchedule]:
@@ -53,7 +96,8 @@ class Stepper:
     Attributes
     ----------
     current, voltage : (N,) int32
-        The state, in membrane units; may be written between steps.
+        The state, in membrane units. It may be written between steps, and whoever does so calls
+        `wake` then.
 
     Raises
     ------
@@ -70,22 +114,19 @@ class Stepper:
             net = nets[part.layered]
             self._parts.append((net, compile_schedule(net, part, stop_after)))
         self._state, self._num_neurons = new_state(graph), graph.num_neurons
+        self.current = self._state.u[: self._num_neurons]
+        self.voltage = self._state.v[: self._num_neurons]
         self.reset()
 
-    @property
-    def current(self) -> npt.NDArray[np.int32]:
-        return self._state.u[: self._num_neurons]
-
-    @property
-    def voltage(self) -> npt.NDArray[np.int32]:
-        return self._state.v[: self._num_neurons]
+    def wake(self) -> None:
+        """The state was written: neurons may be live that were not."""
+        self._state.full[:] = 1
 
     def reset(self, sample: int = 0) -> None:
         """Zero the state; a sample with this index begins."""
-        for state in (self._state.u, self._state.v, self._state.current):
-            state[:] = 0
         self._sample, self._time_step = sample, 0
         self._net, self._plan = self._parts[int(self._schedule.draw([sample])[0])]
+        clear_state(self._net, self._state)
 
     def step(self, frame: npt.NDArray[np.integer]) -> StepResult:
         """Run one time step on an input frame (n_inputs,) of whole numbers >= 0."""
@@ -94,22 +135,13 @@ class Stepper:
         times = frame[index].astype(np.int32)
         run_step(self._net, self._plan, s, index, times, self._sample, self._time_step)
         self._time_step += 1
-        fired_at = self._list(s.fired, s.fired_at, FIRED)
+        fired, released = s.count[FIRED], s.count[RELEASED]
         return StepResult(
-            (fired_at >= 0).astype(np.int8),
-            fired_at,
-            self._list(s.released, s.released_at, RELEASED),
+            self._num_neurons,
+            Times(s.fired[:fired].copy(), s.fired_at[:fired].copy()),
+            Times(s.released[:released].copy(), s.released_at[:released].copy()),
             int(s.number[FORWARD_STEPS]),
             int(s.number[SYNOPS]),
             int(s.number[OVERFLOWS]),
             int(s.number[FIRST_OUTPUT]),
         )
-
-    def _list(
-        self, neurons: npt.NDArray[np.uint32], times: npt.NDArray[np.int32], count: int
-    ) -> npt.NDArray[np.int32]:
-        """When it happened to each neuron (N,), -1: it did not."""
-        result = np.full(self._num_neurons, -1, np.int32)
-        length = self._state.count[count]
-        result[neurons[:length]] = times[:length]
-        return result

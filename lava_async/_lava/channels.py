@@ -7,11 +7,13 @@ at the semaphore itself. Memory is anonymous and shared by forking.
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from lava.magma.compiler.channels.interfaces import Channel
 from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
 
@@ -25,6 +27,15 @@ class Memory:
 
     def __init__(self, size: int) -> None:
         self.buf = memoryview(mmap.mmap(-1, max(size, 1)))
+
+
+def shared_array(shape: tuple[int, ...], dtype: type) -> npt.NDArray:
+    """Zeros in anonymous memory, shared with processes forked later.
+
+    Reading a Var takes one message per element; reading this takes none.
+    """
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+    return np.ndarray(shape, dtype, Memory(nbytes).buf)
 
 
 class _Port:

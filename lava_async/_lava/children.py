@@ -22,6 +22,7 @@ from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProce
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 from scipy.sparse import issparse
 
+from lava_async._interrupts import without_ctrl_c
 from lava_async._lava.channels import ForkedChannel, Memory, select
 from lava_async._lava.fork import FORK
 
@@ -43,13 +44,10 @@ class Child(FORK.Process):
         self._reports, self._sender = mp.Pipe(duplex=False)
 
     def start(self) -> None:
-        # Ctrl-C reaches the whole process group, but only the caller decides what ends. The
-        # mask is inherited, which leaves no moment in which the child could be interrupted.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            super().start()
+            with without_ctrl_c():
+                super().start()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             self._sender.close()  # so that the death of the child ends the pipe
 
     def run(self) -> None:

@@ -224,13 +224,14 @@ class SupervisedRuntime(Runtime):
     def _check_alive(self) -> None:
         if not self._is_initialized or self._stopping:
             raise ExecutionError(
-                f"the Lava network does not run any more: {self._failure or 'it was stopped'}"
+                f"Lava network: does not run any more: {self._failure or 'it was stopped'}"
             )
 
     def _check_at_rest(self) -> None:
         self._check_alive()
         if self._is_running:
-            raise ExecutionError("a run is in progress: pause() or wait() first")
+            wanted = "at rest: pause() or wait() first"
+            raise ExecutionError("Lava network", "state", wanted, "a run in progress")
 
     def _get_resp_for_run(self) -> None:
         """Wait until every runtime service has reported the end of the run."""
@@ -279,7 +280,9 @@ class SupervisedRuntime(Runtime):
         comes. All else is stopped.
         """
         if not self._lock.acquire(blocking=False):
-            raise ExecutionError("another thread waits for this Lava network at the moment")
+            raise ExecutionError(
+                "Lava network", "caller", "one thread at a time", "another that waits for it"
+            )
         with contextlib.ExitStack() as held:
             held.callback(self._lock.release)
             held.enter_context(self._interrupts)
@@ -322,7 +325,7 @@ class SupervisedRuntime(Runtime):
     def _give_up(self, what: str) -> NoReturn:
         if not self._stopping:
             what += f"; waiting: {describe_waiting(self._children, REPORT_TIMEOUT)}"
-        self._fail(_OutOfTime(f"the Lava network {what}"))
+        self._fail(_OutOfTime(f"Lava network: {what}"))
 
     def _raise_failure(self) -> NoReturn:
         """Name the process that failed, once its report is there."""

@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 from lava_async._semantics import checks
 from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.brief import Brief
+from lava_async._semantics.content import Content
 from lava_async.errors import GraphError, UnsupportedError
 
 INPUT = -1
@@ -40,7 +42,7 @@ def check_delay(where: str, what: str, delay: npt.ArrayLike) -> int | npt.NDArra
 
 
 @dataclass(frozen=True, eq=False)
-class Synapses:
+class Synapses(Brief, Content):
     """Synapses one by one, source after source (a CSC matrix of (target, source)).
 
     Checked when made, because compiled code writes wherever they point; `from_entries` and
@@ -89,6 +91,9 @@ class Synapses:
         put("first", first)
         put("target", target)
         put("weight", weight)
+
+    def __hash__(self) -> int:
+        return hash((self.shape, len(self.weight)))
 
     @classmethod
     def from_entries(
@@ -157,12 +162,16 @@ def _sizes(where: str, shape: tuple[int, int]) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, eq=False)
-class Connection(abc.ABC):
+class Connection(Brief, Content, abc.ABC):
     """Synapses from one population (or `INPUT`) to another, by index into the graph.
 
     A new kind is a subclass of this one, not of another kind. It defines `synapses`, calls
     ``super().__post_init__()`` where it has one of its own, and then runs on every backend. The
     other methods may be overridden by faster ones that give the same numbers.
+
+    Connections of one kind are equal where their attributes are, arrays number by number; matrices
+    and tensors only where they are the same object. A kind that is a dataclass, as these are, says
+    ``@dataclass(frozen=True, eq=False)``: the equality that it would get otherwise knows no arrays.
 
     Parameters
     ----------
@@ -301,6 +310,12 @@ class Connection(abc.ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_made"}
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.source, self.target))
+
+    def _content(self) -> dict[str, Any]:
+        return {name: value for name, value in super()._content().items() if name != "_made"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -527,22 +542,17 @@ class Conv(Connection):
         padded = np.pad(
             spikes.reshape(source_shape), [(0, 0)] + [(p, p) for p in self.padding]
         )
-        total = np.zeros((channels, height, width), np.int64)
-        weight = self.weight.astype(np.int64)
-        in_group, out_group = weight.shape[1], channels // self.groups
-        for ky in range(weight.shape[2]):
-            for kx in range(weight.shape[3]):
-                y, x = ky * self.dilation[0], kx * self.dilation[1]
-                seen = padded[
-                    :,
-                    y : y + self.stride[0] * (height - 1) + 1 : self.stride[0],
-                    x : x + self.stride[1] * (width - 1) + 1 : self.stride[1],
-                ]
-                for g in range(self.groups):
-                    out = slice(g * out_group, (g + 1) * out_group)
-                    total[out] += np.tensordot(
-                        weight[out, :, ky, kx], seen[g * in_group : (g + 1) * in_group], 1
-                    )
+        groups, in_group, kernel = self.groups, self.weight.shape[1], self.weight.shape[2:]
+        weight = self.weight.astype(np.int64).reshape(groups, -1, in_group, *kernel)
+        total = np.zeros((groups, channels // groups, height * width), np.int64)
+        for ky, kx in np.ndindex(kernel):
+            y, x = ky * self.dilation[0], kx * self.dilation[1]
+            seen = padded[
+                :,
+                y : y + self.stride[0] * (height - 1) + 1 : self.stride[0],
+                x : x + self.stride[1] * (width - 1) + 1 : self.stride[1],
+            ]
+            total += weight[..., ky, kx] @ seen.reshape(groups, in_group, -1)
         return total.reshape(-1)
 
     def l1(self, source_shape):

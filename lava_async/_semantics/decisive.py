@@ -45,6 +45,8 @@ class Gradients:
         By the input counts.
     decay_u, decay_v : (N,) float64
         By λ = 1 - decay / 4096 of each neuron's current and voltage.
+    delay : (N,) float64
+        By the axonal delay of each neuron, over all its connections.
     """
 
     weights: list[Floats]
@@ -52,6 +54,7 @@ class Gradients:
     frames: Floats
     decay_u: Floats
     decay_v: Floats
+    delay: Floats
 
 
 class _Sample:
@@ -76,6 +79,10 @@ class _Sample:
         released_at = tape.released_at[index].astype(np.int64)
         self.network = network
         self.voltage = tape.voltage[index].astype(np.int64)
+        self.current = tape.current[index].astype(np.int64)
+        self.begun: tuple[npt.ArrayLike, npt.ArrayLike] = 0, 0  # current and voltage
+        if tape.begun is not None:
+            self.begun = tape.begun.current[index], tape.begun.voltage[index]
         self.lost = tape.lost[index]
         self.derivative = derivative
         self.loss_gradient = loss_gradient
@@ -114,6 +121,9 @@ class _Sample:
                 (1 << dyn.STATE_SHIFT) * self.sent[t, synapses.source] * arriving,
             )  # fmt: skip
             by_frame[:, t] += self._by_source(synapses, arriving)[count:]
+            gradients.delay[:] += self._leaving(t) * self._by_source(
+                synapses, self._in_time(t, synapses)
+            )[:count]
             gradients.bias[:] += (1 << dyn.STATE_SHIFT) * gV
             gradients.decay_v[:] += gV * voltage[t]
             gradients.decay_u[:] += (gV + gu) * current[t]
@@ -145,6 +155,16 @@ class _Sample:
         by_voltage = np.where((delay > 0) | in_time, by_voltage, 0)
         return by_voltage + self.by_current[t + delay, target]
 
+    def _in_time(self, t: int, synapses: FlatSynapses) -> Floats:
+        """gV + gu of each synapse's target when a spike of time step t arrives there."""
+        late = t + synapses.delay, synapses.target
+        return self.by_voltage[late] + self.by_current[late]
+
+    def _leaving(self, t: int) -> Floats:
+        """(N,) how a delay that grows changes the spikes of time step t: -1 go, 1 come."""
+        sent = self.sent[:, : self.fired.shape[1]].astype(np.int64)
+        return (sent[t - 1] if t else 0) - sent[t]
+
     def _by_source(self, synapses: FlatSynapses, arriving: Floats) -> Floats:
         """(N + inputs,) gradient by the spikes of each source that targets send back."""
         total = np.zeros(self.sends.shape[1])
@@ -153,16 +173,9 @@ class _Sample:
 
     def _states(self) -> tuple[Ints, Ints]:
         """Current and voltage (T, N) at the end of the time step before each."""
-        synapses = self.network.synapses
-        arriving = np.zeros(self.by_current.shape, np.int64)
-        for t, sent in enumerate(self.sent):
-            weighted = synapses.weight * sent[synapses.source]
-            np.add.at(arriving[t:], (synapses.delay, synapses.target), weighted)
-        current = np.zeros(self.fired.shape, np.int64)
-        for t in range(1, len(current)):
-            rest = dyn.decay(current[t - 1], self.network.i_decay)
-            current[t] = dyn.wrap_current(rest + arriving[t - 1])
-        voltage = np.zeros(self.fired.shape, np.int64)
+        current, voltage = np.zeros((2, *self.fired.shape), np.int64)
+        current[0], voltage[0] = self.begun
+        current[1:] = self.current[:-1]
         voltage[1:] = np.where(self.fired, 0, self.voltage)[:-1]
         return current, voltage
 
@@ -202,14 +215,14 @@ def backward(
         raise ValidationError("backward", "reset", f"one of {', '.join(RESETS)}", repr(reset))
     network = FlatGraph(graph, layered)
     by_weight, by_frame = np.zeros(network.first_weights[-1]), np.zeros(frames.shape)
-    bias, decay_u, decay_v = np.zeros((3, graph.num_neurons))
+    bias, decay_u, decay_v, delay = np.zeros((4, graph.num_neurons))
     weights = [
         part.reshape(shape)  # views, so that they fill with their whole
         for part, shape in zip(
             np.split(by_weight, network.first_weights[1:-1]), network.weight_shapes, strict=True
         )
     ]
-    gradients = Gradients(weights, bias, by_frame, decay_u, decay_v)
+    gradients = Gradients(weights, bias, by_frame, decay_u, decay_v, delay)
     steps = np.moveaxis(frames, -1, 1).astype(np.int64)
     for b in range(len(frames)):
         sample = _Sample(

@@ -24,9 +24,9 @@ class Dropout:
     ----------
     input : float
         An input spike (sample, time step, input) is lost.
-    spike : float
+    spike : float, or tuple of float
         A fired spike is lost: the neuron resets and turns refractory, but nothing is
-        released or counted.
+        released or counted. Of all neurons, or of each.
     refractory : float
         A neuron that fired stays non-refractory. A neuron that fires again while its spike
         still waits keeps one place in the pool: the spike's multiplicity grows, and its
@@ -34,16 +34,22 @@ class Dropout:
     """
 
     input: float = 0.0
-    spike: float = 0.0
+    spike: float | tuple[float, ...] = 0.0
     refractory: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("input", "spike", "refractory"):
-            p = getattr(self, name)
-            if not isinstance(p, (int, float, np.integer, np.floating)) or not 0 <= p < 1:
-                raise ValidationError("Dropout", name, "0 <= p < 1", p)
+            given = getattr(self, name)
+            for p in given if name == "spike" and isinstance(given, tuple) else (given,):
+                if not isinstance(p, (int, float, np.integer, np.floating)) or not 0 <= p < 1:
+                    raise ValidationError("Dropout", name, "0 <= p < 1", p)
         object.__setattr__(self, "seed", random.check_seed("Dropout", self.seed))
+
+    @property
+    def drops_spikes(self) -> bool:
+        """Whether any fired spike may be lost."""
+        return bool(np.any(self.spike))
 
     def _draw(self, p, purpose, sample, time_step, forward_step, index) -> npt.NDArray[np.bool_]:
         word, _ = random.words(self.seed, purpose, sample, time_step, forward_step, index)
@@ -55,8 +61,9 @@ class Dropout:
 
     def spike_lost(self, sample, time_step, forward_step, neuron) -> npt.NDArray[np.bool_]:
         """Which fired spikes are lost; ``forward_step`` counts the steps run so far."""
+        p = np.asarray(self.spike)[neuron] if isinstance(self.spike, tuple) else self.spike
         return self._draw(
-            self.spike, Purpose.SPIKE_DROPOUT, sample, time_step, forward_step, neuron
+            p, Purpose.SPIKE_DROPOUT, sample, time_step, forward_step, neuron
         )
 
     def stays_awake(self, sample, time_step, forward_step, neuron) -> npt.NDArray[np.bool_]:

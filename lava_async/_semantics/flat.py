@@ -105,9 +105,8 @@ class FlatGraph:
             parts.append((source, target, weight, late, first + c.places(shape), encircled))
         self.synapses = FlatSynapses(*map(np.concatenate, zip(*parts, strict=True)))
 
-        sizes = [p.size for p in graph.populations]
-        self.i_decay = np.repeat([p.i_decay for p in graph.populations], sizes)
-        self.v_decay = np.repeat([p.v_decay for p in graph.populations], sizes)
+        self.i_decay = np.concatenate([p.each(p.i_decay) for p in graph.populations])
+        self.v_decay = np.concatenate([p.each(p.v_decay) for p in graph.populations])
 
 
 def _size(shape: tuple[int, ...]) -> int:

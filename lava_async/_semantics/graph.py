@@ -20,17 +20,20 @@ import numpy.typing as npt
 
 from lava_async._semantics import checks
 from lava_async._semantics import dynamics as dyn
+from lava_async._semantics.brief import Brief
 from lava_async._semantics.connections import INPUT, Connection, check_delay
+from lava_async._semantics.content import Content
+from lava_async._semantics.decoding import Decoding
 from lava_async._semantics.schedule import Schedule, check_schedule
-from lava_async.errors import GraphError
+from lava_async.errors import GraphError, ValidationError
 
 NETX_NEVER_FIRES = (1 << 17, (1 << 18) - 1)
 """Threshold mantissas beyond 17 bits that netx and SLAYER write for "never fires"."""
 
 
 @dataclass(frozen=True, eq=False)
-class Population:
-    """Neurons that share their parameters: CUBA-LIF in Loihi's fixed point.
+class Population(Brief, Content):
+    """Neurons of one shape and threshold: CUBA-LIF in Loihi's fixed point.
 
     Parameters
     ----------
@@ -38,8 +41,9 @@ class Population:
         For messages and tables, e.g. ``"layer 2 (dense)"``.
     shape : tuple of int
         (C,) or (C, H, W).
-    i_decay, v_decay : int
-        Decay of current and voltage per time step, in 1/4096; 4096 forgets everything.
+    i_decay, v_decay : int or array of int, shape ``shape``
+        Decay of current and voltage per time step, in 1/4096, of all neurons or of each; 4096
+        forgets everything.
     threshold : int
         Mantissa; a neuron fires when its voltage exceeds ``threshold << 6``.
     bias : array of int, optional
@@ -48,8 +52,8 @@ class Population:
 
     name: str
     shape: tuple[int, ...]
-    i_decay: int
-    v_decay: int
+    i_decay: int | npt.NDArray[np.int64]
+    v_decay: int | npt.NDArray[np.int64]
     threshold: int
     bias: npt.NDArray[np.int64] | None = None
 
@@ -58,8 +62,8 @@ class Population:
         if not isinstance(self.name, str):
             raise GraphError("population", "name", "a text", repr(self.name))
         put("shape", checks.shape(self.name, self.shape))
-        put("i_decay", checks.integer(self.name, "iDecay", self.i_decay, 0, dyn.DECAY_ONE))
-        put("v_decay", checks.integer(self.name, "vDecay", self.v_decay, 0, dyn.DECAY_ONE))
+        put("i_decay", self._check_decay("iDecay", self.i_decay))
+        put("v_decay", self._check_decay("vDecay", self.v_decay))
         never = checks.array(self.name, "vThMant", self.threshold).reshape(-1).tolist()
         high = max(NETX_NEVER_FIRES) if never[:1] and never[0] in NETX_NEVER_FIRES else (
             dyn.THRESHOLD_MAX
@@ -72,9 +76,31 @@ class Population:
                 raise GraphError(self.name, "bias shape", self.shape, bias.shape)
             put("bias", bias)
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.shape, self.threshold))
+
+    def _check_decay(self, what: str, decay: npt.ArrayLike) -> int | npt.NDArray[np.int64]:
+        """One for all as int, also if it is given for each."""
+        given = checks.array(self.name, what, decay)
+        if given.size == 1:
+            return checks.integer(self.name, what, given, 0, dyn.DECAY_ONE)
+        each = checks.integers(self.name, what, given, 0, dyn.DECAY_ONE, np.int64)
+        if each.shape != self.shape:
+            raise GraphError(self.name, f"{what} shape", f"one number, or {self.shape}", each.shape)
+        return int(each.flat[0]) if np.ptp(each) == 0 else each
+
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    def each(self, numbers: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """(size,) one of the population's parameters, of each neuron."""
+        return np.broadcast_to(np.asarray(numbers, np.int64), self.shape).reshape(-1)
+
+    @property
+    def can_fire(self) -> bool:
+        """Whether a voltage can exceed the threshold."""
+        return self.threshold <= dyn.THRESHOLD_MAX
 
 
 def components(count: int, edges: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -126,9 +152,20 @@ def _all_of(kind: type, what: str, given: Any) -> tuple[Any, ...]:
     return found
 
 
+def check_early_decision(where: str, stop_after: int | None, output_can_fire: bool) -> None:
+    """Raise `ValidationError` if early decision waits for spikes that cannot come."""
+    if stop_after is not None and not output_can_fire:
+        raise ValidationError(
+            where, "stop_after",
+            "None: the output is a readout, which no spike decides", stop_after,
+        )  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(Brief, Content):
     """A runnable network.
+
+    Graphs are equal (``==``) where all that follows is, arrays number by number and names too.
 
     Parameters
     ----------
@@ -143,7 +180,10 @@ class Graph:
         What the file records.
     output_delay : int or (outputs,) array of int
         Time steps by which the output is late, for all its neurons or for each, 0..62: SLAYER's
-        delay of the last block. Early decision and the measures are of the firing.
+        delay of the last block. Early decision and the measures are of the firing; of a readout
+        they are of what comes out.
+    decoding : Decoding, optional
+        What is made of what comes out.
     """
 
     input_shape: tuple[int, ...]
@@ -152,6 +192,7 @@ class Graph:
     output: int = -1
     schedule: Schedule | None = None
     output_delay: int | npt.NDArray[np.uint8] = 0
+    decoding: Decoding | None = None
 
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
@@ -170,6 +211,11 @@ class Graph:
         if np.ndim(self.output_delay) and np.size(self.output_delay) != math.prod(self.out_shape):
             want, got = f"one, or {math.prod(self.out_shape)}", np.size(self.output_delay)
             raise GraphError("graph", "output_delay", want, got)
+        if self.decoding is not None:
+            if not isinstance(self.decoding, Decoding):
+                got = type(self.decoding).__name__
+                raise GraphError("graph", "decoding", "a Decoding, or None", got)
+            self.decoding.check(math.prod(self.out_shape))
         for index, c in enumerate(self.connections):
             where = f"connection {index}"
             checks.integer(where, "source", c.source, INPUT, count - 1)
@@ -178,6 +224,9 @@ class Graph:
             c.check(f"{where} ({target.name})", self.source_shape(c), target.shape)
         if not any(c.source == INPUT for c in self.connections):
             raise GraphError("graph", "connections from the input", "at least one", 0)
+
+    def __hash__(self) -> int:
+        return hash((self.input_shape, self.output, self.populations))
 
     def source_shape(self, connection: Connection) -> tuple[int, ...]:
         if connection.source == INPUT:
@@ -194,8 +243,14 @@ class Graph:
 
     @property
     def output_can_fire(self) -> bool:
-        """Whether a voltage can exceed the output population's threshold."""
-        return self.populations[self.output].threshold <= dyn.THRESHOLD_MAX
+        """Whether a voltage can exceed the output population's threshold; else it is a readout."""
+        return self.populations[self.output].can_fire
+
+    @property
+    def num_classes(self) -> int:
+        """How many there are to decide between: output neurons, or groups of them."""
+        outputs = math.prod(self.out_shape)
+        return outputs if self.decoding is None else self.decoding.classes(outputs)
 
     @functools.cached_property
     def offsets(self) -> npt.NDArray[np.int64]:
@@ -227,14 +282,14 @@ class Graph:
         """Longest delay of a connection; under `LayerSync` at least 1 where one recurs."""
         return max(int(np.max(self.layered_delay(c), initial=0)) for c in self.connections)
 
-    def delayed_output(self, spikes: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """Spikes (B, outputs, T) of the output population as they come out, `output_delay` late."""
-        late = np.broadcast_to(self.output_delay, spikes.shape[1:2])
+    def delayed_output(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What the output population (B, outputs, T) gives as it comes out, `output_delay` late."""
+        late = np.broadcast_to(self.output_delay, values.shape[1:2])
         if not late.any():
-            return spikes
-        result = np.zeros_like(spikes)
+            return values
+        result = np.zeros_like(values)
         for neuron, delay in enumerate(late.tolist()):
-            result[:, neuron, delay:] = spikes[:, neuron, : max(spikes.shape[2] - delay, 0)]
+            result[:, neuron, delay:] = values[:, neuron, : max(values.shape[2] - delay, 0)]
         return result
 
     @functools.cached_property

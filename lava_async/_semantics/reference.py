@@ -15,6 +15,7 @@ from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.connections import INPUT
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
+from lava_async._semantics.kept import Kept
 from lava_async._semantics.record import Record
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync
 from lava_async._semantics.tape import Tape
@@ -36,6 +37,7 @@ class _Step:
         # Of every spike, also of those that dropout takes.
         self.reset_at = np.full(num_neurons, -1)
         self.voltage = np.zeros(num_neurons, np.int64)  # before the reset
+        self.current = np.zeros(num_neurons, np.int64)  # at the end
 
     def reset(self, fired: Ints, v: Ints) -> None:
         """Neurons fire and forget their voltages (N,)."""
@@ -52,23 +54,21 @@ class _Step:
 class _Neurons:
     """State and parameters of all neurons of one sample."""
 
-    def __init__(self, graph: Graph):
-        def spread(values: list) -> Ints:
-            sizes = [p.size for p in graph.populations]
-            return np.repeat(np.array(values, np.int64), sizes)
-
-        self.i_decay = spread([p.i_decay for p in graph.populations])
-        self.v_decay = spread([p.v_decay for p in graph.populations])
-        self.threshold = spread([p.threshold for p in graph.populations]) << dyn.STATE_SHIFT
+    def __init__(self, graph: Graph, current: npt.NDArray, voltage: npt.NDArray):
+        populations = graph.populations
+        self.i_decay = np.concatenate([p.each(p.i_decay) for p in populations])
+        self.v_decay = np.concatenate([p.each(p.v_decay) for p in populations])
+        thresholds = np.concatenate([p.each(p.threshold) for p in populations])
+        self.threshold = thresholds << dyn.STATE_SHIFT
         self.bias = (
             np.concatenate(
                 [np.zeros(p.size, np.int64) if p.bias is None else p.bias.reshape(-1)
-                 for p in graph.populations]
+                 for p in populations]
             )
             << dyn.STATE_SHIFT
         )
-        self.u = np.zeros(graph.num_neurons, np.int64)
-        self.v = np.zeros(graph.num_neurons, np.int64)
+        self.u = current.astype(np.int64)
+        self.v = voltage.astype(np.int64)
 
     def boundary(self, step: _Step, here: slice = slice(None)) -> npt.NDArray[np.bool_]:
         """A time step begins: decay, add the residual. Returns who is touched by it."""
@@ -99,8 +99,12 @@ class _Neurons:
 class _Late:
     """Currents of one sample that arrive in later time steps."""
 
-    def __init__(self, graph: Graph):
-        self._rows = np.zeros((max(graph.max_delay, 1), graph.num_neurons), np.int64)
+    def __init__(self, graph: Graph, under_way: npt.NDArray, time_step: int):
+        """``under_way`` (D, N) arrives at this time step and those that follow, weight units."""
+        ahead = max(graph.max_delay, len(under_way), 1)
+        self._rows = np.zeros((ahead, graph.num_neurons), np.int64)
+        for i, arriving in enumerate(under_way):
+            self.at(time_step + i)[:] = arriving.astype(np.int64) << dyn.STATE_SHIFT
 
     def at(self, time_step: int) -> Ints:
         """(N,) what arrives then, to be added to; at most `Graph.max_delay` ahead."""
@@ -111,6 +115,11 @@ class _Late:
         arriving = self.at(time_step).copy()
         self.at(time_step)[:] = 0
         return arriving
+
+    def under_way(self, time_step: int) -> Ints:
+        """(D, N) what arrives at this time step and those that follow, weight units."""
+        ahead = range(time_step, time_step + len(self._rows))
+        return np.array([self.at(t) for t in ahead]) >> dyn.STATE_SHIFT
 
 
 class _Wiring:
@@ -140,6 +149,8 @@ class _Wiring:
             for delay in np.unique(delays).tolist():
                 arriving = late.at(time_step + delay) if delay else current
                 some = np.where(delays == delay, spikes, 0)
+                if not some.any():  # of most sources, where few spikes are released at once
+                    continue
                 weighted = c.deliver(some, shape, here.stop - here.start)
                 arriving[here] += weighted << dyn.STATE_SHIFT
 
@@ -223,7 +234,7 @@ def _async_time_step(
         if max_forward_steps is not None and k >= max_forward_steps:
             raise ForwardStepLimitError(
                 f"sample {sample.index}, time step {time_step}", "forward steps",
-                f"rest within {max_forward_steps}", f"{len(pool)} spikes still waiting",
+                f"rest within {max_forward_steps}", f"spikes still waiting: {len(pool)}",
             )
 
         chosen = pool[
@@ -279,18 +290,21 @@ def _steps(
     sample_ids: npt.NDArray[np.integer] | None,
     dropout: Dropout | None,
     max_forward_steps: int | None,
-) -> list[list[_Step]]:
-    """All time steps of each sample of a batch."""
+    kept: Kept | None = None,
+) -> tuple[list[list[_Step]], Kept]:
+    """All time steps of each sample of a batch, and where they end."""
     batch, num_steps = x.shape[0], x.shape[-1]
+    begun = Kept.nothing(batch, graph.num_neurons) if kept is None else kept
+    left = begun.copy(max(graph.max_delay, begun.ahead, 1))
     frames = x.reshape(batch, -1, num_steps).astype(np.int64)
     ids = range(batch) if sample_ids is None else [int(i) for i in sample_ids]
     wiring = _Wiring(graph, layered=not isinstance(schedule, AsyncSchedule))
     steps: list[list[_Step]] = []
     for b, index in enumerate(ids):
-        neurons, sample, late = _Neurons(graph), _Sample(index, dropout), _Late(graph)
+        neurons = _Neurons(graph, begun.current[b], begun.voltage[b])
+        late, sample = _Late(graph, begun.late[b], begun.time_step), _Sample(index, dropout)
         steps.append([])
-        for t in range(num_steps):
-            frame = frames[b, :, t]
+        for t, frame in enumerate(frames[b].T, begun.time_step):
             if isinstance(schedule, AsyncSchedule):
                 step = _async_time_step(
                     wiring, neurons, schedule, sample, t, frame, late, stop_after,
@@ -300,8 +314,11 @@ def _steps(
                 step = _layer_time_step(wiring, neurons, schedule, sample, t, frame, late)
             silent = step.reset_at < 0
             step.voltage[silent] = neurons.v[silent]
+            step.current[:] = neurons.u
             steps[-1].append(step)
-    return steps
+        left.current[b], left.voltage[b] = neurons.u, neurons.v
+        left.late[b] = late.under_way(begun.time_step + num_steps)
+    return steps, left.after(num_steps, graph.max_delay)
 
 
 def _collect(steps: list[list[_Step]], field: str, dtype: type) -> npt.NDArray:
@@ -317,6 +334,10 @@ def _record(graph: Graph, steps: list[list[_Step]], trace: bool, asynchronous: b
     spikes, fired_at = collect("spikes", np.int8), collect("fired_at", np.int32)
     output = graph.slice(graph.output)
     shape = (len(spikes), *graph.out_shape, spikes.shape[-1])
+    readout = None
+    if not graph.output_can_fire:  # so that the voltage which decided is that of the end
+        voltage = collect("voltage", np.int32)[:, output]
+        readout = graph.delayed_output(voltage).reshape(shape)
     return Record(
         spikes=graph.delayed_output(spikes[:, output]).reshape(shape),
         all_spikes=spikes,
@@ -326,6 +347,7 @@ def _record(graph: Graph, steps: list[list[_Step]], trace: bool, asynchronous: b
         overflows=collect("overflows", np.int64),
         fired_at=fired_at if trace else None,
         released_at=collect("released_at", np.int32) if trace and asynchronous else None,
+        readout=readout,
     )
 
 
@@ -349,7 +371,7 @@ def run(
     ForwardStepLimitError
         A time step needs more than ``max_forward_steps``.
     """
-    steps = _steps(graph, x, schedule, stop_after, sample_ids, dropout, max_forward_steps)
+    steps, _ = _steps(graph, x, schedule, stop_after, sample_ids, dropout, max_forward_steps)
     return _record(graph, steps, trace, isinstance(schedule, AsyncSchedule))
 
 
@@ -361,8 +383,12 @@ def run_with_tape(
     sample_ids: npt.NDArray[np.integer] | None = None,
     *,
     dropout: Dropout | None = None,
+    kept: Kept | None = None,
 ) -> tuple[Record, Tape]:
     """`run`, and what `decisive.backward` needs of it.
+
+    ``kept`` is where the samples go on; without it each begins at zero. The delay of the output
+    in the record begins with the batch.
 
     Raises
     ------
@@ -372,11 +398,14 @@ def run_with_tape(
     if dropout is not None and dropout.refractory:
         wanted = "0: the decisive gradient knows one spike a neuron and time step"
         raise UnsupportedError("Dropout", "refractory", wanted, dropout.refractory)
-    steps = _steps(graph, x, schedule, stop_after, sample_ids, dropout, None)
+    steps, left = _steps(graph, x, schedule, stop_after, sample_ids, dropout, None, kept)
     tape = Tape(
         voltage=_collect(steps, "voltage", np.int32),
         fired_at=_collect(steps, "reset_at", np.int32),
         released_at=_collect(steps, "released_at", np.int32),
         lost=_collect(steps, "lost", np.bool_),
+        current=_collect(steps, "current", np.int32),
+        begun=kept,
+        left=left,
     )
     return _record(graph, steps, False, isinstance(schedule, AsyncSchedule)), tape

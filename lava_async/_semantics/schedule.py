@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._semantics import random
+from lava_async._semantics.brief import Brief
 from lava_async.errors import ExecutionError, UnsupportedError, ValidationError
 
 
@@ -26,10 +27,21 @@ def noise_amplitude(noise: float, threshold: npt.ArrayLike) -> npt.NDArray[np.fl
 
 
 @dataclass(frozen=True)
-class Schedule(abc.ABC):
+class Schedule(Brief, abc.ABC):
     """Base of all schedules."""
 
     name: ClassVar[str]
+
+    def __str__(self) -> str:
+        """In words, e.g. ``momentum, F = 8``; settings beyond F where they are not the default."""
+        words = [getattr(self, "name", type(self).__name__)]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "group_size":
+                words.append(f"F = {value}")
+            elif repr(value) != repr(field.default):  # a user's own may be of any type
+                words.append(f"{field.name.replace('_', ' ')} {value}")
+        return ", ".join(words)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain description, e.g. ``{"scheduler": "momentum", "group_size": 8, …}``.
@@ -285,6 +297,10 @@ class Fifo(AsyncSchedule):
         return -fired_at.astype(np.float64)
 
 
+_TOLD = 6
+"""Parts of a mixture that are named where it is printed: it stays a line of a table."""
+
+
 @dataclass(frozen=True)
 class Mixture(Schedule):
     """Each sample runs with one of several schedules, drawn by its index.
@@ -321,6 +337,19 @@ class Mixture(Schedule):
     @property
     def parts(self):
         return self.schedules
+
+    def __str__(self) -> str:
+        """In words, e.g. ``mixture of 75% fifo:1; 25% random:8``; of many parts the first."""
+        told = [str(part).replace(", F = ", ":", 1) for part in self.schedules[:_TOLD]]
+        if self.weights is not None:
+            total = sum(self.weights)
+            shares = [100 * (weight / total) for weight in self.weights]
+            told = [f"{share:.3g}% {part}" for share, part in zip(shares, told, strict=False)]
+        if (more := len(self.schedules) - len(told)) > 0:
+            told.append(f"{more} more")
+        if self.seed:
+            told.append(f"seed {self.seed}")
+        return f"mixture of {'; '.join(told)}"
 
     def draw(self, samples):
         if len(self.schedules) == 1:
@@ -372,7 +401,7 @@ def from_dict(description: dict[str, Any], where: str = "schedule") -> Schedule:
     settings = dict(description)
     name = settings.pop("scheduler", None)
     if name not in SCHEDULES:
-        raise ValidationError(where, "scheduler", f"one of {sorted(SCHEDULES)}", name)
+        raise ValidationError(where, "scheduler", f"one of {', '.join(SCHEDULES)}", name)
     cls = SCHEDULES[name]
     known = {f.name for f in dataclasses.fields(cls)}
     unknown = sorted(set(settings) - known)

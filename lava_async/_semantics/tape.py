@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lava_async._semantics.kept import Kept
+
 
 @dataclass(frozen=True)
 class Tape:
@@ -28,9 +30,18 @@ class Tape:
         discarded by early decision. For `LayerSync` 0 for every spike that was sent.
     lost : (B, T, N) bool
         Spike dropout took the spike.
+    current : (B, T, N) int32
+        At the end of the time step, membrane units.
+    begun : Kept, optional
+        Where the samples were before the first time step, zero by default.
+    left : Kept, optional
+        Where they were after the last one.
     """
 
     voltage: npt.NDArray[np.int32]
     fired_at: npt.NDArray[np.int32]
     released_at: npt.NDArray[np.int32]
     lost: npt.NDArray[np.bool_]
+    current: npt.NDArray[np.int32]
+    begun: Kept | None = None
+    left: Kept | None = None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lava_async._semantics.brief import Brief
 from lava_async._semantics.record import Record
 from lava_async.cost._model import EVENTS, CostModel, PerEvent
 from lava_async.errors import ValidationError
@@ -20,7 +21,7 @@ _ONE = _PREFIXES.index(" ")
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class Estimate(Brief):
     """What a run counted, and what a cost model makes of it.
 
     Attributes
@@ -103,7 +104,7 @@ def of_events(events: Mapping[str, Any], model: CostModel) -> tuple[Any, Any]:
 def count_events(record: Record) -> dict[str, npt.NDArray[np.int64]]:
     """(B,) events of each kind that `PerEvent` knows, of each sample."""
     spikes = spikes_per_sample(record)
-    samples, neurons, steps = record.all_spikes.shape
+    samples, neurons, steps = record.shape
     return {
         "synaptic_operation": synops_per_sample(record),
         "active_update": spikes,

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lava_async._parts import parts
 from lava_async.datasets import registry
-
-_PART = 1 << 26  # bytes of frames in memory at once
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,9 @@ class Baseline:
 
 def event_counts(x: registry.Frames) -> npt.NDArray[np.int64]:
     """(M, inputs) events of each input in the whole of a sample, from frames (M, ..., T)."""
-    inputs, size = math.prod(x.shape[1:-1]), max(1, _PART // math.prod(x.shape[1:]))
-    parts = [
-        x[start : start + size].sum(axis=-1, dtype=np.int64).reshape(-1, inputs)
-        for start in range(0, len(x), size)
-    ]
-    return np.concatenate(parts)
+    inputs = math.prod(x.shape[1:-1])
+    counts = [x[part].sum(axis=-1, dtype=np.int64).reshape(-1, inputs) for part in parts(x)]
+    return np.concatenate(counts)
 
 
 def linear_on_counts(name: str, root: str | os.PathLike[str] | None = None) -> Baseline:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._files.atomic import atomic_path
+from lava_async._semantics.brief import Brief
 from lava_async.errors import FileFormatError, ValidationError
 
 FORMAT_VERSION = 1
@@ -26,7 +27,7 @@ _CHUNK = 1 << 14  # events: so many are read at least
 
 
 @dataclass(frozen=True)
-class PackedFrames:
+class PackedFrames(Brief):
     """Frames (M, *sample_shape) of uint8 that stay on the disk until they are indexed.
 
     Indexing the first axis by an integer, a slice or an array gives NumPy arrays; so does

@@ -1,7 +1,8 @@
 """The data sets that are known by name, each described once, here or by its user.
 
-A data set of one's own is known to every command and function of this process once it is
-registered:
+One's own needs no registration where its name is ``"module:name"`` or ``"path/to/file.py:name"``:
+every command and function finds the `DataSet` there, in other processes, too. By a short name it
+is known to all in this process once it is registered:
 
 >>> import numpy as np
 >>> from lava_async.datasets import registry
@@ -39,11 +40,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lava_async.datasets.packed import PackedFrames
-from lava_async.errors import ValidationError
-
-Frames = npt.NDArray[np.uint8] | PackedFrames
-"""Input frames (M, *input_shape, T): an array, or on disk what gives its samples as arrays."""
+from lava_async._parts import Frames as Frames
+from lava_async.datasets import lookup
+from lava_async.errors import LavaAsyncError, ValidationError
 
 ROOT_VARIABLE = "LAVA_ASYNC_DATA"
 
@@ -67,7 +66,8 @@ class DataSet:
     bin_us : int
         Length of a time step in µs.
     loader : callable or str
-        Called as ``loader(train)`` for frames (M, *input_shape, T) of uint8 and labels (M,); as
+        Called as ``loader(train)`` for frames (M, *input_shape, T) of uint8, an array or any
+        `Frames` (commands ask for some samples at a time), and labels (M,); as
         ``loader(train, root)``, with a folder for files, where ``download`` is set. A text
         ``"module:function"`` is imported when the data are asked for.
     download : str or None
@@ -125,7 +125,8 @@ NAMES: KeysView[str] = _BY_NAME.keys()
 def register(data_set: DataSet) -> DataSet:
     """Make a data set known by its name, and return it.
 
-    Processes that start afresh know it only once they have registered it themselves.
+    Processes that start afresh know it only once they have registered it themselves, or where it
+    is named as ``"module:name"``.
 
     Raises
     ------
@@ -141,14 +142,43 @@ def register(data_set: DataSet) -> DataSet:
 def describe(name: str) -> DataSet:
     """The data set of that name.
 
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`; what an installed package has as an entry point of the group
+        ``lava_async.datasets``; or of one's own ``"module:name"`` or ``"path/to/file.py:name"``,
+        whose code is run once in a process: with the working directory on the path, as by
+        ``python -m``, or the file's folder, as by ``python path/to/file.py``.
+
     Raises
     ------
     ValidationError
-        There is none.
+        There is none; the module or file cannot be found or raises; or what it has there is no
+        `DataSet`, or one with the name of another that is registered.
     """
-    if name not in _BY_NAME:
-        raise ValidationError("data set", "name", f"one of {', '.join(NAMES)}", repr(name))
-    return _BY_NAME[name]
+    if lookup.is_text(name):
+        found = lookup.find(name, DataSet)
+        if _BY_NAME.get(found.name, found) is not found:
+            wanted = "one that no other data set has"
+            raise ValidationError(f"data {name}", "name", wanted, repr(found.name))
+        return found
+    return _BY_NAME[name] if name in _BY_NAME else _register_installed(name)
+
+
+def _register_installed(name: str) -> DataSet:
+    """That which an installed package offers."""
+    where, offered = f"data {name}", lookup.offered()
+    if name not in offered:
+        known = f"one of {', '.join([*NAMES, *offered])}, or your own as {lookup.FORMS}"
+        raise ValidationError(where, "name", known, repr(name))
+    text, *others = sorted(offered[name])
+    if others:
+        wanted = f"one that has it as entry point of {lookup.GROUP}"
+        raise ValidationError(where, "package", wanted, " and ".join([text, *others]))
+    found = lookup.find(text, DataSet, installed=True)
+    if found.name != name:
+        raise ValidationError(where, text, "a DataSet of that name", repr(found.name))
+    return _BY_NAME.setdefault(name, found)
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
@@ -172,7 +202,7 @@ def load_frames(
     Parameters
     ----------
     name : str
-        One of `NAMES`.
+        As `describe` takes it.
     train : bool
     root : path, optional
         Folder of downloaded data sets, see `data_root`.
@@ -187,11 +217,19 @@ def load_frames(
     Raises
     ------
     ValidationError
-        There is no such data set, it cannot be had, or it is not as described.
+        There is no such data set, it cannot be had, its loader raises, or it is not as described.
     """
-    data_set = describe(name)
-    x, labels = data_set.load(train, data_root(root))
-    where, labels = f"data set {name}", np.asarray(labels)
+    data_set, where = describe(name), f"data set {name}"
+    try:
+        x, labels = data_set.load(train, data_root(root))
+        _, _, labels = x.shape, x.dtype, np.asarray(labels)
+    except (LavaAsyncError, MemoryError):  # which tell of themselves
+        raise
+    except (Exception, SystemExit) as error:  # a script may end the process
+        if data_set in _OURS and isinstance(error, (ImportError, OSError)):  # as do ours
+            raise
+        got = f"{type(error).__name__}: {error}"
+        raise ValidationError(where, "loader", "frames and labels of it", got) from error
     shape = (len(labels), *data_set.input_shape, data_set.num_steps)
     if tuple(x.shape) != shape or x.dtype != np.uint8:
         raise ValidationError(where, "frames", f"{shape} of uint8", f"{x.shape} of {x.dtype}")

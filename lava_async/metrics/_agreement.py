@@ -104,7 +104,7 @@ def van_rossum_distance(
         Time constant in time steps, > 0. Small ones count spikes that do not coincide, large
         ones compare the numbers of spikes.
     relative : bool
-        Divide by √(|f|² + |g|²), the distance of either execution from silence, so that 0 is
+        Divide by ``√(|f|² + |g|²)``, the distance of either execution from silence, so that 0 is
         the same and 1 are trains without any overlap.
 
     Returns
@@ -132,7 +132,7 @@ def check_same_shape(where: str, first: Record, second: Record) -> None:
     check_record(first, "first record")
     check_record(second, "second record")
     names = ("samples", "neurons", "time steps")
-    shapes = first.all_spikes.shape, second.all_spikes.shape
+    shapes = first.shape, second.shape
     for name, wanted, got in zip(names, *shapes, strict=True):
         _check_equal(where, name, wanted, got)
 

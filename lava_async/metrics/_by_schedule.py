@@ -9,17 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lava_async._parts import Frames, parts
+from lava_async._semantics.brief import Brief
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import Schedule, check_schedule, check_stop_after
 from lava_async._simulate import check_input, check_sample_ids, simulate
 from lava_async.errors import ValidationError
 from lava_async.metrics._activity import spikes_per_sample
-from lava_async.metrics._checks import check_decides, check_labels
+from lava_async.metrics._checks import check_labels
 from lava_async.metrics._decisions import predict
 from lava_async.metrics._statistics import Interval, wilson_interval
-
-_HELD = 1 << 27
-"""Spike entries of a record that are held at a time: the samples are run in parts."""
 
 
 class ScheduleAccuracy(NamedTuple):
@@ -28,9 +27,12 @@ class ScheduleAccuracy(NamedTuple):
     accuracy: float
     schedule: Schedule
 
+    def __str__(self) -> str:
+        return f"{self.schedule}: {self.accuracy:.3f}"
+
 
 @dataclass(frozen=True, eq=False)
-class AccuracyBySchedule:
+class AccuracyBySchedule(Brief):
     """How well a network does under each of K schedules, in the order given.
 
     Attributes
@@ -72,13 +74,30 @@ class AccuracyBySchedule:
         """(K, K) share of the samples that two schedules decide alike."""
         return np.array([(self.predictions == own).mean(axis=1) for own in self.predictions])
 
+    def __str__(self) -> str:
+        """A line each schedule: accuracy, its interval, spikes; then which is worst and best."""
+        names = [str(schedule) for schedule in self.schedules]
+        width = max(map(len, names))
+        lines = [
+            f"{name:{width}}  {share:.3f} [{low:.3f}, {high:.3f}]  {spikes:,.1f} spikes a sample"
+            for name, share, (low, high), spikes in zip(
+                names, self.accuracy, self.accuracy_intervals, self.spikes_per_sample, strict=True
+            )
+        ]
+        if len(names) > 1:
+            lines += [
+                f"worst: {self.worst}; best: {self.best}; two decide alike in at least "
+                f"{self.agreement.min():.3f} of the samples"
+            ]
+        return "\n".join(lines)
+
     def _at(self, place: int) -> ScheduleAccuracy:
         return ScheduleAccuracy(float(self.accuracy[place]), self.schedules[place])
 
 
 def accuracy_by_schedule(
     graph: Graph,
-    x: npt.ArrayLike,
+    x: npt.ArrayLike | Frames,
     labels: npt.ArrayLike,
     schedules: Iterable[Schedule],
     *,
@@ -91,7 +110,8 @@ def accuracy_by_schedule(
     """Run the same samples under each schedule.
 
     Samples are run in parts, of which only predictions and numbers of spikes are kept, so that
-    memory is bounded for any number of them.
+    memory is bounded for any number of them. What gives arrays where it is sliced, as the frames
+    of `datasets.registry` that stay on the disk and data sets of HDF5 do, is read in parts, too.
 
     Parameters
     ----------
@@ -111,31 +131,37 @@ def accuracy_by_schedule(
     Raises
     ------
     ValidationError
-        An argument is outside what is described here, or the output population cannot fire.
+        An argument is outside what is described here.
     """
     where = "accuracy_by_schedule"
     if not isinstance(graph, Graph):
         raise ValidationError(where, "graph", "a Graph", type(graph).__name__)
-    check_decides(graph)
     orders = _check_schedules(where, schedules, stop_after)
-    frames = check_input(graph, x)
+    frames = _check_frames(graph, x)
     ids = check_sample_ids(where, sample_ids, len(frames))
-    labels = check_labels(labels, len(frames), int(np.prod(graph.out_shape)))
+    labels = check_labels(labels, len(frames), graph.num_classes)
 
     predictions = np.zeros((len(orders), len(frames)), np.int64)
     spikes = np.zeros(len(orders), np.int64)
-    size = max(1, _HELD // (graph.num_neurons * frames.shape[-1]))
-    for start in range(0, len(frames), size):
-        part = slice(start, start + size)
+    for part in parts(frames, graph):
+        held = frames[part]
         for i, schedule in enumerate(orders):
             record = simulate(
-                graph, frames[part], schedule, backend=backend, stop_after=stop_after,
+                graph, held, schedule, backend=backend, stop_after=stop_after,
                 sample_ids=ids[part], num_threads=num_threads, progress=progress,
             )  # fmt: skip
             predictions[i, part] = predict(record)
             spikes[i] += spikes_per_sample(record).sum()
     right = (predictions == labels).mean(axis=1)
     return AccuracyBySchedule(orders, right, spikes / len(frames), predictions)
+
+
+def _check_frames(graph: Graph, x: Any) -> Frames:
+    """As `check_input`; but what is no array before it is sliced is checked as parts of it run."""
+    is_sliced = not isinstance(x, np.ndarray) and isinstance(getattr(x, "dtype", None), np.dtype)
+    if is_sliced and 0 not in x.shape and x.shape[1:-1] == graph.input_shape:
+        return x
+    return check_input(graph, x)
 
 
 def _check_schedules(

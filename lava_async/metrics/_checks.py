@@ -9,28 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async._semantics.graph import Graph
-from lava_async._semantics.record import Record
+from lava_async._semantics.record import Record, SparseRecord
 from lava_async.errors import ValidationError
-
-
-def check_decides(run: Graph | Record, where: str = "output population") -> None:
-    """Raise `ValidationError` if the output population of a network cannot fire."""
-    if not run.output_can_fire:
-        wanted = (
-            "one that can fire, to decide by spikes (else decide by voltages, such as "
-            "netx.Network.v in Lava, or give it a threshold: Graph.replace)"
-        )
-        raise ValidationError(where, "threshold", wanted, "one that no voltage reaches")
 
 
 def check_record(record: Record, where: str = "record") -> None:
     """Raise `ValidationError` unless there are samples, and arrays that fit each other."""
     if not isinstance(record, Record):
         raise ValidationError(where, "type", "a Record", type(record).__name__)
+    if isinstance(record, SparseRecord):
+        return  # its arrays are made to fit
     shape = np.shape(record.all_spikes)
     if len(shape) != 3 or 0 in shape:
         wanted = "(B, N, T), at least one sample, neuron and time step"
-        raise ValidationError(where, "shape of all_spikes", wanted, shape)
+        raise ValidationError(where, "all_spikes shape", wanted, shape)
     samples, _, steps = shape
     counts = (samples, steps)
     outputs = (samples, *np.shape(record.spikes)[1:-1], steps)
@@ -40,7 +32,9 @@ def check_record(record: Record, where: str = "record") -> None:
     ):  # fmt: skip
         got = np.shape(getattr(record, name))
         if got != wanted:
-            raise ValidationError(where, f"shape of {name}", wanted, got)
+            raise ValidationError(where, f"{name} shape", wanted, got)
+    if record.readout is not None and np.shape(record.readout) != outputs:
+        raise ValidationError(where, "readout shape", outputs, np.shape(record.readout))
 
 
 def check_graph(graph: Graph, record: Record) -> None:
@@ -48,14 +42,15 @@ def check_graph(graph: Graph, record: Record) -> None:
     if not isinstance(graph, Graph):
         raise ValidationError("graph", "type", "a Graph", type(graph).__name__)
     check_record(record)
-    neurons = record.all_spikes.shape[1]
+    neurons = record.shape[1]
     if neurons != graph.num_neurons:
         raise ValidationError("record", "neurons", f"{graph.num_neurons}, as in the graph", neurons)
 
 
 def number_of_classes(record: Record) -> int:
-    """Output neurons, of any shape."""
-    return math.prod(record.spikes.shape[1:-1])
+    """Output neurons, of any shape, or groups of them."""
+    outputs = math.prod(record.spikes.shape[1:-1])
+    return outputs if record.decoding is None else record.decoding.classes(outputs)
 
 
 def check_record_labels(record: Record, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -79,7 +74,7 @@ def check_labels(
     bad = np.flatnonzero((array < 0) | (array >= classes))
     if bad.size:
         place = f"value at [{bad[0]}]"
-        raise ValidationError("labels", place, f"0..{classes - 1}", array[bad[0]])
+        raise ValidationError("labels", place, f"0 <= label < {classes}", array[bad[0]])
     return array.astype(np.int64)
 
 

@@ -9,10 +9,10 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from lava_async._semantics.decoding import Decoding
 from lava_async._semantics.record import Record
 from lava_async.errors import ValidationError
 from lava_async.metrics._checks import (
-    check_decides,
     check_record,
     check_record_labels,
     number_of_classes,
@@ -25,21 +25,24 @@ _BLOCK = 1 << 22  # spike counts held at a time when predictions are followed
 
 
 def predict(record: Record) -> npt.NDArray[np.int64]:
-    """Class of each sample: the most output spikes, the lowest class on a tie.
+    """Class of each sample: the most output spikes, or the largest sum of the readout over time.
+
+    The lowest class on a tie.
 
     Returns
     -------
     (B,) int64
-
-    Raises
-    ------
-    ValidationError
-        The output population cannot fire; so do all functions here that decide by spikes.
     """
     check_record(record)
-    check_decides(record)
-    counts = (record.output_steps >= 0).sum(axis=-1, dtype=np.int64)
-    return counts.reshape(len(counts), -1).argmax(axis=1)
+    given = record.output_steps >= 0 if record.readout is None else record.readout
+    return _by_class(record, given.sum(axis=-1, dtype=np.int64)).argmax(axis=1)
+
+
+def _by_class(record: Record, values: npt.NDArray[np.integer], rest: int = 0) -> npt.NDArray:
+    """Values (B, *out_shape, …), ``rest`` dimensions after the outputs, by class (B, C, …)."""
+    after = values.shape[values.ndim - rest :]
+    flat = values.reshape(len(values), -1, *after)
+    return (record.decoding or Decoding()).totals(flat)
 
 
 def accuracy(record: Record, labels: npt.ArrayLike) -> float:
@@ -95,11 +98,7 @@ def decision_latency(record: Record, unit: Unit = "forward_steps") -> npt.NDArra
         Forward steps cumulated over the time steps, from the start of the sample, 0 where the
         first input makes it; or time steps, 1..T, where each prediction is of whole ones.
     """
-    path = _predictions(record, unit)
-    latency = np.full(len(record.spikes), -1, np.int64)
-    # In order of time, so that the last change of each sample is what stays.
-    latency[path.sample[path.changes]] = path.step[path.changes]
-    return latency
+    return follow(record, unit).decision_latency(len(record.spikes))
 
 
 def first_correct_latency(
@@ -116,12 +115,7 @@ def first_correct_latency(
         As `decision_latency` has it.
     """
     labels = check_record_labels(record, labels)
-    path = _predictions(record, unit)
-    right = np.flatnonzero(path.prediction == labels[path.sample])
-    latency = np.full(len(labels), -1, np.int64)
-    # In reverse, so that the first of each sample is what stays.
-    latency[path.sample[right[::-1]]] = path.step[right[::-1]]
-    return latency
+    return follow(record, unit).first_correct_latency(labels)
 
 
 def accuracy_curve(
@@ -144,31 +138,37 @@ def accuracy_curve(
     steps : (S + 1,) int64
         Steps *j* from the start of the sample, 0..S; in time steps, S is T.
     accuracy : (S + 1,) float64
-        The last is the `accuracy`, less the samples of class 0 without an output spike.
+        The last is the `accuracy`, less the samples of class 0 without an output spike, or with
+        a readout of 0 alone.
     """
     labels = check_record_labels(record, labels)
-    path = _predictions(record, unit)
-    right = (path.prediction == labels[path.sample]).astype(np.int64)
-    before = np.where(path.first, 0, np.roll(right, 1))
-    last = record.spikes.shape[-1]
-    if unit == "forward_steps":
-        last = record.forward_steps.sum(axis=1).max()
-    steps = np.arange(last + 1)
-    gained = np.zeros(len(steps), np.int64)
-    np.add.at(gained, path.step, right - before)
-    return steps, np.cumsum(gained) / len(labels)
+    right = follow(record, unit).correct_after(labels)
+    return np.arange(len(right)), right / len(labels)
 
 
 @dataclass(frozen=True)
-class _Path:
-    """Predictions in the course of the steps, one entry where output neurons fired.
+class Course:
+    """Predictions in the course of the steps, one entry where there may be a new one.
 
-    Entries are in order of sample, then step; (E,) each.
+    Entries are in order of sample, then step; (E,) each. ``last`` is the last step of any sample.
     """
 
     sample: npt.NDArray[np.intp]
     step: npt.NDArray[np.int64]
     prediction: npt.NDArray[np.int64]
+    last: int
+
+    @classmethod
+    def of(
+        cls,
+        sample: npt.NDArray[np.intp],
+        step: npt.NDArray[np.int64],
+        prediction: npt.NDArray[np.int64],
+        last: int,
+    ) -> Course:
+        """Of what is ordered by sample and step; of one step together the last entry knows all."""
+        ends = (np.diff(sample, append=-1) != 0) | (np.diff(step, append=-1) != 0)
+        return cls(sample[ends], step[ends], prediction[ends], last)
 
     @property
     def first(self) -> npt.NDArray[np.bool_]:
@@ -180,23 +180,51 @@ class _Path:
         """Whether the prediction is another than before, or the first."""
         return self.first | (np.diff(self.prediction, prepend=-1) != 0)
 
+    def decision_latency(self, samples: int) -> npt.NDArray[np.int64]:
+        """(B,) as the function of this name has it."""
+        latency = np.full(samples, -1, np.int64)
+        # In order of time, so that the last change of each sample is what stays.
+        latency[self.sample[self.changes]] = self.step[self.changes]
+        return latency
 
-def _predictions(record: Record, unit: Unit) -> _Path:
+    def first_correct_latency(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """(B,) as the function of this name has it."""
+        right = np.flatnonzero(self.prediction == labels[self.sample])
+        latency = np.full(len(labels), -1, np.int64)
+        # In reverse, so that the first of each sample is what stays.
+        latency[self.sample[right[::-1]]] = self.step[right[::-1]]
+        return latency
+
+    def correct_after(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """(last + 1,) samples that would be right if they were decided after *j* steps."""
+        right = (self.prediction == labels[self.sample]).astype(np.int64)
+        before = np.where(self.first, 0, np.roll(right, 1))
+        gained = np.zeros(self.last + 1, np.int64)
+        np.add.at(gained, self.step, right - before)
+        return np.cumsum(gained)
+
+
+def follow(record: Record, unit: Unit) -> Course:
+    """The predictions of all samples, by the rule that `lava_async.metrics` tells."""
     if unit not in get_args(Unit):
-        raise ValidationError("latency", "unit", f"one of {get_args(Unit)}", repr(unit))
+        raise ValidationError("latency", "unit", f"one of {', '.join(get_args(Unit))}", repr(unit))
     check_record(record)
-    check_decides(record)
+    if record.readout is not None:
+        return _predictions_of_readout(record, record.readout, unit)
     fired = record.output_steps.reshape(len(record.spikes), -1, record.spikes.shape[-1])
-    sample, label, time_step = np.nonzero(fired >= 0)
-    step = time_step + 1
+    sample, neuron, time_step = np.nonzero(fired >= 0)
+    step, latest = time_step + 1, record.spikes.shape[-1]
     if unit == "forward_steps":
+        latest = int(record.forward_steps.sum(axis=1).max())
         passed = np.cumsum(record.forward_steps, axis=1) - record.forward_steps
-        step = passed[sample, time_step] + fired[sample, label, time_step]
+        step = passed[sample, time_step] + fired[sample, neuron, time_step]
+    classes = number_of_classes(record)
+    label = neuron // (fired.shape[1] // classes)
     order = np.lexsort((step, sample))
     sample, label, step = sample[order], label[order], step[order]
 
     start = np.searchsorted(sample, sample)  # each spike's sample's first spike
-    classes, prediction = fired.shape[1], np.empty(len(sample), np.int64)
+    prediction = np.empty(len(sample), np.int64)
     begin = 0
     while begin < len(sample):
         # Whole samples, as many as fit; one may be larger than a block.
@@ -211,6 +239,18 @@ def _predictions(record: Record, unit: Unit) -> _Path:
         prediction[begin:end] = counts.argmax(axis=1)
         begin = end
 
-    # Spikes of the same step count together: its last one knows them all.
-    last = (np.diff(sample, append=-1) != 0) | (np.diff(step, append=-1) != 0)
-    return _Path(sample[last], step[last], prediction[last])
+    return Course.of(sample, step, prediction, latest)
+
+
+def _predictions_of_readout(
+    record: Record, readout: npt.NDArray[np.integer], unit: Unit
+) -> Course:
+    """Each at the end of a time step, from the first with a readout other than 0 on."""
+    totals = _by_class(record, readout, rest=1).cumsum(axis=-1)
+    known = readout.reshape(len(readout), -1, readout.shape[-1]).any(axis=1)
+    sample, time_step = np.nonzero(np.logical_or.accumulate(known, axis=-1))
+    step, latest = time_step + 1, readout.shape[-1]
+    if unit == "forward_steps":
+        passed = np.cumsum(record.forward_steps, axis=1)
+        step, latest = passed[sample, time_step], int(passed[:, -1].max())
+    return Course.of(sample, step, totals.argmax(axis=1)[sample, time_step], latest)

@@ -56,6 +56,9 @@ def run(
     forward_steps, synops, overflows = results["numbers"]
     drawn = schedule.draw(np.arange(batch) if sample_ids is None else sample_ids)
     pooled = any(isinstance(schedule.parts[i], AsyncSchedule) for i in drawn)
+    readout = results.get("readout")
+    if readout is not None:
+        readout = graph.delayed_output(readout).reshape(results["spikes"].shape)
     return Record(
         spikes=results["spikes"],
         all_spikes=results["all_spikes"],
@@ -65,4 +68,5 @@ def run(
         overflows=overflows,
         fired_at=results.get("fired_at"),
         released_at=results.get("released_at") if pooled else None,
+        readout=readout,
     )

@@ -11,6 +11,7 @@ from typing import Any
 from scipy.sparse import csc_matrix
 
 from lava_async._semantics.connections import Connection, Conv, Dense, OneToOne
+from lava_async._semantics.spatial import ConvTranspose, Kernel
 from lava_async.proc import AsyncConv, AsyncDense, AsyncSparse
 from lava_async.proc._connection import AsyncConnection
 from lava_async.proc.conv.process import to_lava
@@ -90,6 +91,24 @@ class _Conv(Kind):
         )  # fmt: skip
 
     def settings(self):
-        c = self._connection
-        pairs = c.weight.shape[2:], c.stride, c.padding, c.dilation
-        return [*(f"{x:2d},{y:2d}" for y, x in pairs), f"{c.groups:5d}"]
+        return _windows(self._connection, self._connection.groups)
+
+
+@kind_of.register(Kernel)
+class _Kernel(Kind):
+    def settings(self):
+        return _windows(self._connection, "")
+
+
+@kind_of.register(ConvTranspose)
+class _ConvTranspose(Kind):
+    def label(self):
+        return "ConvT"
+
+    def settings(self):
+        return _windows(self._connection, self._connection.groups)
+
+
+def _windows(c: Any, groups: int | str) -> list[str]:
+    pairs = c.weight.shape[-2:], c.stride, c.padding, c.dilation
+    return [*(f"{x:2d},{y:2d}" for y, x in pairs), f"{groups:5}"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
@@ -43,6 +42,7 @@ class AbstractPyNetworkModel(AbstractPyScheduledModel):
     out: Any = None
     u: np.ndarray = LavaPyType(np.ndarray, np.int64, precision=24)
     v: np.ndarray = LavaPyType(np.ndarray, np.int64, precision=24)
+    v_out: np.ndarray = LavaPyType(np.ndarray, np.int64, precision=24)
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
@@ -56,15 +56,20 @@ class AbstractPyNetworkModel(AbstractPyScheduledModel):
         size = self._output.stop - self._output.start
         delays = check_delays(self._where, "output_delay", graph.output_delay, size)
         self._late_output = None if delays is None else DelayLine(delays)
+        voltage = self._stepper.voltage
+        self._state = {
+            "u": self._stepper.current, "v": voltage, "v_out": voltage[self._output]
+        }  # fmt: skip
 
     def start(self) -> None:
         # The Vars are the kernel's own arrays, so that get() and set() need no copies.
-        self.u, self.v = self._stepper.current, self._stepper.voltage
+        for name, state in self._state.items():
+            setattr(self, name, state)
         super().start()
 
     def run_spk(self) -> None:
         """Run one time step: reset if due, deliver the frame, release until none waits."""
-        if self.u is not self._stepper.current or self.v is not self._stepper.voltage:
+        if any(getattr(self, name) is not state for name, state in self._state.items()):
             self.on_var_update()  # a RefPort replaces the array and says nothing
         sample = self._next_sample()
         if sample is not None:
@@ -73,10 +78,13 @@ class AbstractPyNetworkModel(AbstractPyScheduledModel):
                 self._late_output.clear()
         frame = receive_frame(self.inp, f"{self._where}: inp", self.time_step, 0, self._max_input)
         step = self._stepper.step(frame)
-        self._count(
-            step.forward_steps, step.synops, step.overflows, step.fired_at, step.released_at
-        )
-        spikes = step.spikes[self._output]
+        self.spike_count[step.fired.neuron] += 1
+        self._add(step.forward_steps, step.synops, step.overflows)
+        if self.trace.csp_ports:
+            self._tell(step.fired_at, step.released_at)
+        spikes = np.zeros(self._output.stop - self._output.start, np.int8)
+        fired = step.fired.neuron.astype(np.int64) - self._output.start
+        spikes[fired[(fired >= 0) & (fired < len(spikes))]] = 1
         if self._late_output is not None:
             spikes = self._late_output.exchange(spikes, self.time_step)
         self.out.send(spikes.reshape(self._out_shape).T)
@@ -84,12 +92,11 @@ class AbstractPyNetworkModel(AbstractPyScheduledModel):
     def on_var_update(self) -> None:
         """Take over what set() or a RefPort wrote into the state."""
         written = check_vars(self, self._where, Network.RANGES)
-        for name, state in self._state().items():
-            state[:] = written[name]
-            setattr(self, name, state)
-
-    def _state(self) -> dict[str, npt.NDArray[np.integer]]:
-        return {"u": self._stepper.current, "v": self._stepper.voltage}
+        for name, state in self._state.items():
+            if getattr(self, name) is not state:  # else it was written in place
+                state[:] = written[name]
+                setattr(self, name, state)
+        self._stepper.wake()
 
 
 @implements(proc=Network, protocol=LoihiProtocol)
@@ -116,15 +123,19 @@ class PyNetworkModelFixed(AbstractPyNetworkModel):
 class NetworkGraphModel(AbstractSubProcessModel):
     """The network as a graph of processes: populations, connections and one scheduler.
 
+    These exchange messages: who wants it compiled takes the other model.
+
     The only SubProcessModel: Lava cannot choose among several by tag.
     """
+
+    COMPILED = False
 
     def __init__(self, proc: Network) -> None:
         graph = proc.graph
         populations = [
             AsyncLIF(
-                shape=p.shape[::-1], du=p.i_decay, dv=p.v_decay, vth=p.threshold,
-                bias_mant=0 if p.bias is None else p.bias.T, name=p.name,
+                shape=p.shape[::-1], du=np.transpose(p.i_decay), dv=np.transpose(p.v_decay),
+                vth=p.threshold, bias_mant=0 if p.bias is None else p.bias.T, name=p.name,
                 output_delay=graph.output_delay if i == graph.output else 0,
             )
             for i, p in enumerate(graph.populations)
@@ -137,6 +148,7 @@ class NetworkGraphModel(AbstractSubProcessModel):
                 name: proc.proc_params[name]
                 for name in ("stop_after", "reset_interval", "reset_offset", "sample_ids")
             },
+            compiled=self.COMPILED,
             name="scheduler",
         )
         for i, population in enumerate(populations):
@@ -167,6 +179,7 @@ class NetworkGraphModel(AbstractSubProcessModel):
     def _alias(self, proc: Network, populations: list[AsyncLIF]) -> None:
         for name in Network.SHARED_VARS:
             getattr(proc, name).alias(getattr(self.scheduler, name))
+        proc.v_out.alias(populations[proc.graph.output].v)
         for var in (proc.u, proc.v):
             parts = [getattr(p, var.name) for p in populations]
             if len(parts) == 1:

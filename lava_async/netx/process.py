@@ -13,7 +13,7 @@ from lava.magma.core.process.ports.ports import AbstractPort
 from lava_async._files.hdf5 import load
 from lava_async._kernel import Stepper
 from lava_async._semantics.connections import INPUT
-from lava_async._semantics.graph import Graph
+from lava_async._semantics.graph import Graph, check_early_decision
 from lava_async._semantics.schedule import Momentum, Schedule
 from lava_async.netx.kinds import kind_of
 from lava_async.proc._ports import InPort, OutPort, check_frames
@@ -53,7 +53,7 @@ class Network(ScheduledProcess):
 
     Lava's run configuration chooses how: a compiled kernel in one process, or with
     ``Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)`` the graph of the
-    processes in `lava_async.proc`, with the same results.
+    processes in `lava_async.proc`, which exchange messages, with the same results.
 
     Ports have netx's shapes: (W, H, C) or (n,); the input of a network whose first layer is
     dense is flat, in C order of (C, H, W).
@@ -69,7 +69,7 @@ class Network(ScheduledProcess):
         process graph; the compiled kernel refuses it when Lava compiles the program.
     stop_after : int, optional
         Early decision: forward steps that still run after the first output spike of a time
-        step. Asynchronous schedules only.
+        step. Asynchronous schedules and outputs that can fire only.
     reset_interval : int, optional
         Time steps per sample: state is zeroed, and the next sample begins, before time step
         t (from 1) wherever ``(t - 1) % reset_interval == reset_offset % reset_interval``.
@@ -91,6 +91,10 @@ class Network(ScheduledProcess):
     u, v : StateVar, (N,)
         Current and voltage, signed 24-bit integers in membrane units. (In a process graph of
         several populations they can be read and set, but not probed or reached by a RefPort.)
+    v_out : StateVar, (outputs,)
+        That part of `v` which is of the output population, in C order: what a network whose output
+        never fires is read out as, at the end of a time step. It can be probed by a Monitor and
+        reached by a RefPort, in a process graph, too; a change of it is a change of `v`.
     trace, spike_count, forward_steps, synops, overflows, total_forward_steps, total_synops,
     total_overflows, reset
         See `ScheduledProcess`.
@@ -104,7 +108,7 @@ class Network(ScheduledProcess):
         arrive: the process model raises `ExecutionError`.)
     """
 
-    RANGES: Mapping[str, Range] = {"u": CURRENT, "v": VOLTAGE}
+    RANGES: Mapping[str, Range] = {"u": CURRENT, "v": VOLTAGE, "v_out": VOLTAGE}
 
     def __init__(
         self,
@@ -122,6 +126,7 @@ class Network(ScheduledProcess):
             graph = net_config
         else:
             graph = load(net_config, None if input_shape is None else tuple(input_shape)[::-1])
+        check_early_decision(type(self).__name__, stop_after, graph.output_can_fire)
         super().__init__(
             graph.num_neurons,
             graph.schedule or Momentum() if schedule is None else schedule,
@@ -137,6 +142,7 @@ class Network(ScheduledProcess):
         self.out = OutPort(shape=graph.out_shape[::-1])
         self.u = StateVar((graph.num_neurons,), 0, self.RANGES["u"])
         self.v = StateVar((graph.num_neurons,), 0, self.RANGES["v"])
+        self.v_out = StateVar((self.out.size,), 0, self.RANGES["v_out"])
 
     def wiring(self) -> dict[str, Any]:
         # Only the fused model gets here: the process graph runs what compiled code refuses.

@@ -80,7 +80,7 @@ def sample_animation(
     Returns
     -------
     matplotlib.animation.FuncAnimation
-        For `save_animation`; its ``to_jshtml`` shows it in a notebook.
+        For `save_animation`, and for `animation_html` in a notebook.
 
     Raises
     ------
@@ -220,9 +220,10 @@ class _Course:
         time_step = np.repeat(np.arange(steps), np.diff(start))
         places = np.stack([time_step, np.arange(start[-1]) - start[time_step]], axis=1)
         output = graph.slice(graph.output)
-        counts = np.zeros((start[-1], output.stop - output.start), np.int32)
+        group = (output.stop - output.start) // graph.num_classes
+        counts = np.zeros((start[-1], graph.num_classes), np.int32)
         decides = (neuron >= output.start) & (neuron < output.stop)
-        np.add.at(counts, (place[decides], neuron[decides] - output.start), 1)
+        np.add.at(counts, (place[decides], (neuron[decides] - output.start) // group), 1)
         counts = counts.cumsum(axis=0)
         none = "none yet" if graph.output_can_fire else "none by spikes"
         decisions = [

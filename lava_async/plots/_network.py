@@ -62,7 +62,7 @@ def network_figure(
     graph : Graph
     record : Record, optional
         For the spikes. Where early decision discarded some, of a run with ``trace=True``.
-    x : (B, *input_shape, T) array of int, optional
+    x : (B, *input_shape, T) or (*input_shape, T) array of int, optional
         What the record is of, for the arrows from the input; they say nothing without it.
     on_edges : {"spikes", "synops"}
         Delivered spikes of the source, or synaptic operations, of each connection.
@@ -130,8 +130,10 @@ def _sent(
     sent = {p: total[graph.slice(p)] for p in range(len(graph.populations))}
     if x is not None:
         frames, wanted = np.asarray(x), (batch, *graph.input_shape, steps)
+        if frames.shape == wanted[1:]:  # one sample, as `simulate` takes it, too
+            frames = frames[None]
         if frames.shape != wanted:
-            raise ValidationError(where, "shape of x", wanted, frames.shape)
+            raise ValidationError(where, "x shape", wanted, frames.shape)
         sent[INPUT] = frames.reshape(batch, -1, steps).sum(axis=(0, 2), dtype=np.int64)
         synops = sum(int(_fan_out(graph, c) @ sent[c.source]) for c in graph.connections)
         if synops != record.synops.sum():

@@ -12,6 +12,9 @@ step until no spike waits:
    to 2, until none waits. Then the scheduler closes the time step, and ``s_out`` of every
    population carries the spikes of the time step.
 
+That is what happens, and with ``SpikeScheduler(..., compiled=False)`` also how. Otherwise compiled
+code in the scheduler's process does all of it at once, with the same results: see `_compiled`.
+
 Ports come in two kinds. ``a_in``, ``s_out`` of populations and ``s_in``, ``a_out`` of
 connections carry one message per time step, as those of stock processes, to which they
 connect. ``release_out`` → ``release_in`` and ``forward_out`` → ``forward_in`` carry as many
@@ -45,6 +48,7 @@ time step before.
 This is not Lava's ``AsyncProtocol``: all processes share the time steps of the Loihi protocol.
 """
 
+from lava_async.proc._vars import Range as Range
 from lava_async.proc.conv.process import AsyncConv as AsyncConv
 from lava_async.proc.dense.process import AsyncDense as AsyncDense
 from lava_async.proc.lif.process import AsyncLIF as AsyncLIF

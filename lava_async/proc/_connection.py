@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from lava.magma.core.process.ports.ports import AbstractPort
 
-from lava_async.errors import GraphError
+from lava_async._semantics.connections import Connection
+from lava_async.errors import GraphError, UnsupportedError
 from lava_async.proc import _messages
 from lava_async.proc._delay import check_delays
 from lava_async.proc._population import AsyncPopulation
@@ -75,6 +77,8 @@ class AsyncConnection(WiredProcess):
         The same, once per time step, for a scheduler that adds them up.
     """
 
+    WEIGHTS = "weights"  # name of the Var
+
     def __init__(
         self,
         sizes: tuple[int, ...],
@@ -98,6 +102,11 @@ class AsyncConnection(WiredProcess):
         self.synops_out = SynopsOut(shape=(1,))
         self.synops = CheckedVar((1,), 0, COUNT)
 
+    @property
+    def delay(self) -> int | npt.NDArray[np.uint8]:
+        """As connections of a graph have it."""
+        return 0 if self.delays is None else self.delays.astype(np.uint8)
+
     def wiring(self) -> dict[str, Any]:
         found = sources(self.release_in)
         if bool(self.s_in.in_connections) == bool(found):
@@ -106,17 +115,20 @@ class AsyncConnection(WiredProcess):
                 "both" if found else "neither",
             )
         if found:
-            return {"number": self._wire_released()}
+            self.check_released()
+            group = self.source().group()
+            number, compiled = group.number(self), group.compiled()
+            member = None if compiled is None else compiled.shared.connections[number]
+            return {"number": number, "member": member}
         self._wire_frames()
-        return {"number": None}
+        return {"number": None, "member": None}
 
-    def _wire_released(self) -> int:
-        """Between populations of one scheduler; returns which connection of theirs it is."""
+    def check_released(self) -> None:
+        """Refuse what does not fit between populations of one scheduler."""
         _check_unconnected(self.a_out, "connect forward_out, as the input is release_in")
         _check_unconnected(self.reset_in, "the source tells of resets, as the input is release_in")
         if not self.targets():
             raise GraphError(describe(self), "forward_out", "forward_in of an AsyncLIF", "none")
-        return self.source().group().number(self)
 
     def _wire_frames(self) -> None:
         """Among stock processes."""
@@ -169,6 +181,24 @@ class AsyncConnection(WiredProcess):
                 names(destinations(self.forward_out)),
             )
         return found
+
+    def lower(
+        self,
+        source: int,
+        target: int,
+        weights: Ints,
+        source_shape: tuple[int, ...],
+        target_shape: tuple[int, ...],
+    ) -> Connection:
+        """The same for the compiled kernel. Other connections exchange messages.
+
+        source, target : places of the populations.
+        weights : what the Var holds now.
+        source_shape, target_shape : of the populations, (W, H, C) or (n,).
+        """
+        raise UnsupportedError(
+            describe(self), "compiled kernel", "a connection of ours", type(self).__name__
+        )
 
     def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
         ahead = self.delays is not None and self.delays.all()

@@ -6,22 +6,25 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
+from lava_async.proc._connection import AsyncConnection
 from lava_async.proc._delay import DelayLine
 from lava_async.proc._frames import receive_frame
+from lava_async.proc._member_models import AbstractPyMemberModel
 from lava_async.proc._messages import BEGIN, END, receive
-from lava_async.proc._vars import WEIGHT, Ints, check_vars
+from lava_async.proc._shared import COUNTED, Member
+from lava_async.proc._vars import WEIGHT, Ints, Range, check_vars
 
 _INT32_MAX = (1 << 31) - 1
 
 
-class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
+class AbstractPyAsyncConnectionModel(AbstractPyMemberModel):
     """Passes spikes on as weighted sums, in the time step and forward step they came in.
 
     ``a_out[t] = weights * s_in[t - delay]`` (stock connections: ``s_in[t - 1]``), or once per
@@ -31,7 +34,7 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
     Bit widths: weights signed 9, currents signed 32.
     """
 
-    WEIGHTS = "weights"  # name of the Var
+    WEIGHTS = AsyncConnection.WEIGHTS
 
     s_in: Any = None
     a_out: Any = None
@@ -43,7 +46,6 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
-        self._where: str = proc_params["where"]
         self._number: int | None = proc_params["number"]
         delays = proc_params["delays"]
         self._axons = None if delays is None else DelayLine(delays)
@@ -51,10 +53,18 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
         self._fan_out = np.zeros(0, np.int64)
         self._max_input = 0
 
-    def run_spk(self) -> None:
-        """Run one time step."""
+    def _run_outside(self, member: Member) -> None:
+        if member.ready is not None:
+            member.ready.src_port.send(np.zeros(1, np.int64))
+        if member.done is not None:
+            member.done.dst_port.recv()
+            self.synops_out.send(self.synops)
+        elif self.time_step == 1:
+            self.synops_out.send(np.full(1, COUNTED))
+
+    def _run_by_messages(self) -> None:
         if getattr(self, self.WEIGHTS) is not self._weights:  # at first, or after a RefPort
-            self._take_over_weights()
+            self._take_over_vars()
         self.synops[:] = 0
         if self._number is None:
             self._pass_frame()
@@ -110,10 +120,10 @@ class AbstractPyAsyncConnectionModel(PyLoihiProcessModel):
             if len(neurons):
                 self.forward_out.send(self._deliver(neurons).astype(np.int32))
 
-    def on_var_update(self) -> None:
-        self._take_over_weights()
+    def _ranges(self) -> Mapping[str, Range]:
+        return {self.WEIGHTS: WEIGHT}
 
-    def _take_over_weights(self) -> None:
+    def _take_over_vars(self) -> None:
         self._weights = check_vars(self, self._where, {self.WEIGHTS: WEIGHT})[self.WEIGHTS]
         setattr(self, self.WEIGHTS, self._weights)
         self._fan_out, l1 = self._prepare()

@@ -68,5 +68,10 @@ class DelayLine:
         self.send(spikes, time_step)
         return self.take(time_step)
 
+    def absorb(self, other: DelayLine) -> None:
+        """Take over what is under way in another line of the same delays."""
+        self._arriving += other._arriving
+        other.clear()
+
     def clear(self) -> None:
         self._arriving[:] = 0

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from lava.magma.core.process.ports.ports import AbstractPort
 
-from lava_async._semantics.graph import components
-from lava_async.errors import GraphError
+from lava_async._semantics.graph import Population, components
+from lava_async.errors import GraphError, UnsupportedError
 from lava_async.proc import _messages
+from lava_async.proc._compiled import CompiledGroup
 from lava_async.proc._delay import check_delays
 from lava_async.proc._ports import (
     ForwardIn,
@@ -28,12 +29,15 @@ from lava_async.proc._ports import (
     describe,
     destinations,
 )
-from lava_async.proc._vars import Ints
+from lava_async.proc._shared import SharedGroup
+from lava_async.proc._vars import Ints, Range
 from lava_async.proc._wiring import WiredProcess
 
 
 class AsyncPopulation(WiredProcess):
     """Base of the populations; `AsyncLIF` describes the ports.
+
+    A subclass has its state and parameters as Vars, described in ``RANGES``.
 
     Parameters
     ----------
@@ -47,6 +51,8 @@ class AsyncPopulation(WiredProcess):
     arguments
         For the process model.
     """
+
+    RANGES: Mapping[str, Range]
 
     def __init__(
         self,
@@ -91,7 +97,9 @@ class AsyncPopulation(WiredProcess):
             self.forward_in, "forward_out of a connection",
             lambda port: isinstance(port, ForwardOut),
         )
-        return {"index": group.index(self), **group.wiring()}
+        index, compiled = group.index(self), group.compiled()
+        member = None if compiled is None else compiled.shared.populations[index]
+        return {"index": index, "member": member, **group.wiring()}
 
     def connections(self) -> list[Any]:
         """Where its released spikes go: `AsyncConnection` processes.
@@ -115,6 +123,13 @@ class AsyncPopulation(WiredProcess):
     def awaited(self) -> Mapping[Any, Sequence[AbstractPort]]:
         return {self.s_out: self.group().inputs()}
 
+    def lower(self, values: Mapping[str, Ints]) -> Population:
+        """The same for the compiled kernel. Other populations exchange messages.
+
+        values : what the Vars of `RANGES` hold now.
+        """
+        raise UnsupportedError(describe(self), "compiled kernel", "AsyncLIF", type(self).__name__)
+
 
 class Route(NamedTuple):
     """A connection, for the models of all whom it concerns: populations by their index."""
@@ -137,9 +152,15 @@ class Route(NamedTuple):
 
 
 class Group:
-    """The populations of one scheduler, and the graph that their connections make."""
+    """The populations of one scheduler, and the graph that their connections make.
 
-    def __init__(self, scheduler: WiredProcess, populations: Sequence[AsyncPopulation]) -> None:
+    Parameters
+    ----------
+    scheduler : SpikeScheduler
+    populations : sequence of AsyncPopulation
+    """
+
+    def __init__(self, scheduler: Any, populations: Sequence[AsyncPopulation]) -> None:
         for population in populations:
             if population._group is not None:
                 raise GraphError(
@@ -178,6 +199,38 @@ class Group:
             "routes": routes,
             "order": [p for component in found for p in component],
         }
+
+    def compiled(self) -> CompiledGroup | None:
+        """What runs all populations in the scheduler's process; None: they exchange messages.
+
+        Made once in a compilation, and kept by the scheduler: where compiling fails, what it
+        changed in processes is undone.
+        """
+        scheduler = self.scheduler
+        if scheduler.may_compile and scheduler.compiled_group is None:
+            scheduler.may_compile = self._is_known()
+            if scheduler.may_compile:
+                try:
+                    scheduler.compiled_group = self._compile()
+                except UnsupportedError:
+                    scheduler.may_compile = False
+        return scheduler.compiled_group
+
+    def _is_known(self) -> bool:
+        """Whether all processes run models of ours: the kernel knows no others."""
+        members = self.scheduler, *self.populations, *self._connections()
+        return all(m.model_class.__module__.startswith(f"{__package__}.") for m in members)
+
+    def _compile(self) -> CompiledGroup:
+        connections = self._connections()
+        for connection in connections:
+            connection.check_released()
+        wires = [(route.source, route.targets) for route in self.wiring()["routes"]]
+        scheduler = self.scheduler
+        shared = SharedGroup(
+            self.populations, connections, wires, scheduler.output, scheduler.synops_in
+        )
+        return CompiledGroup(shared, scheduler.schedule, scheduler.stop_after)
 
     def _connections(self) -> list[Any]:
         return [c for population in self.populations for c in population.connections()]

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
 from lava_async.proc._delay import DelayLine
 from lava_async.proc._frames import receive_frame
+from lava_async.proc._member_models import AbstractPyMemberModel
 from lava_async.proc._messages import (
     BEGIN,
     END,
@@ -27,15 +27,16 @@ from lava_async.proc._messages import (
     send,
 )
 from lava_async.proc._population import Route
+from lava_async.proc._shared import Member
 from lava_async.proc._vars import Ints, Range, check_vars
 
 _INT32 = np.iinfo(np.int32)
 
 
-class AbstractPyPopulationModel(PyLoihiProcessModel):
+class AbstractPyPopulationModel(AbstractPyMemberModel):
     """Messages of a population; its neurons are a subclass.
 
-    A subclass defines `_clear`, `_begin` and `_receive`. Its Vars are checked in `on_var_update`.
+    A subclass defines `_clear`, `_begin` and `_receive`. Its Vars are checked in `_take_over_vars`.
     """
 
     RANGES: ClassVar[Mapping[str, Range]]
@@ -49,7 +50,6 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
-        self._where: str = proc_params["where"]
         self._index: int = proc_params["index"]
         self._offsets: Ints = proc_params["offsets"]
         self._routes: list[Route] = proc_params["routes"]
@@ -83,17 +83,27 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
     def _receive(self, arriving: Ints) -> None:
         """Add later currents (size,), and `_request`."""
 
-    def run_spk(self) -> None:
-        """Run one time step: as many evaluations as the scheduler leads to."""
+    def _run_outside(self, member: Member) -> None:
+        if member.ready is not None:
+            member.ready.src_port.send(self._receive_frame())
+        if member.done is not None:
+            told = member.done.dst_port.recv()
+            reset, self._fired[:] = told[0], told[1:]
+            if reset and self._output is not None:
+                self._output.clear()
+            self._send_output()
+
+    def _run_by_messages(self) -> None:
+        """As many evaluations as the scheduler leads to."""
         if self.time_step == 1:
             self._meet()
-            self.on_var_update()
+            self._take_over_vars()
         _, flags, _ = receive(self.grant_in.csp_ports[0])
         reset = bool(flags & RESET)
         if reset:
             self._forget()
         if any(getattr(self, name) is not value for name, value in self._known.items()):
-            self.on_var_update()  # a RefPort replaces the array and says nothing
+            self._take_over_vars()  # a RefPort replaces the array and says nothing
         self._fired[:] = False
         self._overflows = 0
         arriving = self._receive_first(reset)
@@ -115,10 +125,7 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
 
     def _receive_first(self, reset: bool) -> Ints:
         """Currents (size,) that arrive with the input: the frame, and those that were delayed."""
-        frame = receive_frame(
-            self.a_in, f"{self._where}: a_in", self.time_step, _INT32.min, _INT32.max
-        )
-        arriving = frame.astype(np.int64)
+        arriving = self._receive_frame()
         for route, channel in self._inputs:
             if route.late is not None:
                 current = channel.recv()
@@ -126,14 +133,22 @@ class AbstractPyPopulationModel(PyLoihiProcessModel):
                     arriving += current
         return arriving
 
+    def _receive_frame(self) -> Ints:
+        frame = receive_frame(
+            self.a_in, f"{self._where}: a_in", self.time_step, _INT32.min, _INT32.max
+        )
+        return frame.astype(np.int64)
+
     def _send_output(self) -> None:
         spikes = self._fired
         if self._output is not None:
             spikes = self._output.exchange(spikes, self.time_step)
         self.s_out.send(spikes.reshape(self.a_in._shape[::-1]).T.astype(self.s_out._d_type))
 
-    def on_var_update(self) -> None:
-        """Take over what set() or a RefPort wrote into state and parameters."""
+    def _ranges(self) -> Mapping[str, Range]:
+        return self.RANGES
+
+    def _take_over_vars(self) -> None:
         self._known = check_vars(self, self._where, self.RANGES)
         for name, value in self._known.items():
             setattr(self, name, value)

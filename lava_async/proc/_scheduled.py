@@ -89,5 +89,5 @@ def _check_sample_ids(where: str, sample_ids: Sequence[int] | None) -> tuple[int
         return None
     ids = tuple(_check_whole(where, "sample_ids", i, 0) for i in sample_ids)
     if not ids or max(ids) > random.MAX_INDEX:
-        raise ValidationError(where, "sample_ids", "at least one integer below 2**32", sample_ids)
+        raise ValidationError(where, "sample_ids", "one or more, 0 <= id < 2**32", sample_ids)
     return ids

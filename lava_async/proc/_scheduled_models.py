@@ -68,12 +68,22 @@ class AbstractPyScheduledModel(PyLoihiProcessModel):
     ) -> None:
         """Count what happened in this time step, and tell whoever listens to ``trace``."""
         self.spike_count += fired_at >= 0
+        self._add(forward_steps, synops, overflows)
+        if self.trace.csp_ports:
+            self._tell(fired_at, released_at)
+
+    def _add(self, forward_steps: int, synops: int, overflows: int) -> None:
+        """Count all but the spikes."""
         self.forward_steps[:] = forward_steps
         self.synops[:] = synops
         self.overflows[:] = overflows
         self.total_forward_steps += forward_steps
         self.total_synops += synops
         self.total_overflows += overflows
-        if self.trace.csp_ports:
-            numbers = (forward_steps, synops, overflows)
-            self.trace.send(np.concatenate([numbers, fired_at, released_at]))
+
+    def _tell(
+        self, fired_at: npt.NDArray[np.integer], released_at: npt.NDArray[np.integer]
+    ) -> None:
+        """Send the counts of this time step, and what each neuron did, to ``trace``."""
+        numbers = (self.forward_steps[0], self.synops[0], self.overflows[0])
+        self.trace.send(np.concatenate([numbers, fired_at, released_at]))

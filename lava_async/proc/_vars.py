@@ -21,7 +21,13 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Range:
-    """The integers that a Var may hold: ``low..high`` and a few others."""
+    """The integers that a Var may hold: ``low..high`` and a few others.
+
+    Attributes
+    ----------
+    low, high : int
+    others : tuple of int
+    """
 
     low: int
     high: int

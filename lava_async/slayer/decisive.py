@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,17 @@ from torch.autograd.function import once_differentiable
 
 from lava_async._kernel import is_compiled, training
 from lava_async._semantics import decisive as definition
+from lava_async._semantics import dynamics as dyn
 from lava_async._semantics import reference
+from lava_async._semantics.connections import Sparse
 from lava_async._semantics.decisive import Reset
+from lava_async._semantics.kept import Kept, join
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Schedule
+from lava_async._semantics.spatial import Kernel
+from lava_async.slayer import delays, threads
 from lava_async.slayer import surrogate as surrogates
-from lava_async.slayer import threads
 from lava_async.slayer.inputs import lost
-from lava_async.slayer.integers import Integers
+from lava_async.slayer.integers import READOUT_DERIVATIVE, Integers
 from lava_async.slayer.settings import Settings
 from lava_async.slayer.wiring import Wiring
 
@@ -35,8 +39,10 @@ class NotCounts(Exception):
     """The input is not of whole numbers in 0..2**24 - 1."""
 
 
-def spikes(execution: Execution, x: Tensor, integers: Integers) -> Tensor:
-    """The spikes of a batch that has run, differentiable.
+def outcome(
+    execution: Execution, x: Tensor, integers: Integers
+) -> tuple[Tensor, Tensor | None]:
+    """The spikes of a batch that has run, and its readout if there is one; differentiable.
 
     Parameters
     ----------
@@ -44,19 +50,23 @@ def spikes(execution: Execution, x: Tensor, integers: Integers) -> Tensor:
     x : (B, inputs, T)
         Its input.
     integers : Integers
-        Its weights and biases.
+        Its weights, biases, and decays and delays that learn.
 
     Returns
     -------
-    (B, neurons, T) float32, on the CPU
+    spikes : (B, neurons, T) float32, on the CPU
+    readout : (B, outputs, T) float32 or None
+        In SLAYER's voltage units.
     """
-    biases = [bias for bias in integers.biases if bias is not None]
-    result: Any = _Spikes.apply(execution, x, *integers.by_edge, *biases)
+    decays = [own for _, _, own in integers.learned_decays]
+    found = (*integers.biases, *decays, *integers.delays)
+    others = [own for own in found if own is not None]
+    result: Any = _Outcome.apply(execution, x, *integers.by_edge, *others)
     return result
 
 
-class _Spikes(torch.autograd.Function):
-    """From an input and integer weights and biases to spikes."""
+class _Outcome(torch.autograd.Function):
+    """From an input, and integer weights, biases, decays and delays, to spikes and readout."""
 
     @staticmethod
     def forward(ctx, execution: Execution, x, *parameters):  # type: ignore[override]
@@ -66,18 +76,24 @@ class _Spikes(torch.autograd.Function):
         ctx.save_for_backward(saved)
         weakref.finalize(saved, execution.forget).atexit = False
         ctx.kinds = [(p.dtype, p.device) for p in (x, *parameters)]
-        return torch.from_numpy(execution.spikes).to(torch.float32)
+        fired = torch.from_numpy(execution.spikes).to(torch.float32)
+        if execution.voltage is None:
+            return fired, None
+        voltage = torch.from_numpy(execution.voltage).to(torch.float32)
+        return fired, voltage / execution.integers.readout_unit
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):  # type: ignore[override]
+    def backward(ctx, grad, grad_readout):  # type: ignore[override]
         _ = ctx.saved_tensors  # which says so if the graph is spent
         by_frames, *wanted = ctx.needs_input_grad[1:]
-        loss = grad.detach().to("cpu", torch.float32).contiguous().numpy()
         execution: Execution = ctx.execution
+        if grad_readout is not None:
+            grad = execution.by_outcome(grad, grad_readout)
+        loss = grad.detach().to("cpu", torch.float32).contiguous().numpy()
         found = execution.backward(loss, wanted, by_frames)
         if execution.watcher is not None:
-            execution.watcher(loss, found[1:])
+            execution.watcher(loss, found[1 : 1 + execution.watched])
         grads = [
             None if g is None else torch.from_numpy(g).to(device, dtype)
             for g, (dtype, device) in zip(found, ctx.kinds, strict=True)
@@ -101,17 +117,25 @@ class Execution:
     everyone : bool
         Whether the spikes of all neurons are wanted, or those of the output population.
     taped : bool
-        Whether there may be a way back.
+        Whether there may be a way back, or voltages are wanted.
 
     Attributes
     ----------
     spikes : (B, neurons, T) int8
+    voltage : (B, outputs, T) int32 or None
+        Of an output population that never fires, membrane units.
     fired : (N,) bool
         Which neurons fired at all.
     has_input : bool
+    current : (B, T, N) int32
+        At the end of each time step, membrane units; if the settings ask for them.
+    left : Kept or None
+        Where the samples can go on, if the settings say where they did.
     watcher : callable or None
-        Sees the gradients of a way back: by the spikes, and by weights and biases as `spikes`
-        takes them.
+        Sees the gradients of a way back: by the outcomes, and by weights, biases and decays as
+        `outcome` takes them.
+    watched : int
+        How many these are.
 
     Raises
     ------
@@ -130,53 +154,92 @@ class Execution:
         self.reset: Reset = reset
         self.surrogate = surrogate
         self.neurons = slice(0, pattern.num_neurons) if everyone else output
-        self.taped = taped
+        self.taped = taped or settings.with_currents
         self.watcher: Callable[[npt.NDArray, Sequence[npt.NDArray | None]], None] | None = None
+        self.watched = len(integers.by_edge)
+        self.watched += sum(own is not None for own in integers.biases)
+        self.watched += len(integers.learned_decays)
         self._ids = ids
         self._parts: list[tuple[_Part, npt.NDArray[np.intp] | slice]] = []
         self._walked = False
         self._loaded: dict[bool, training.Loaded] = {}
         for schedule, where in _drawn(settings.schedule, ids):
             kind = _Compiled if is_compiled(schedule) else _Defined
-            self._parts.append((kind(self, schedule, frames[where], ids[where]), where))
+            kept = None if settings.kept is None else settings.kept.of(where)
+            self._parts.append((kind(self, schedule, frames[where], ids[where], kept), where))
         self.spikes = self._parts[0][0].spikes
         if len(self._parts) > 1:
             self.spikes = np.empty((len(ids), *self.spikes.shape[1:]), np.int8)
             for part, where in self._parts:
                 self.spikes[where] = part.spikes
+        self.voltage: npt.NDArray[np.int32] | None = None
+        if integers.reads_out:
+            size, steps = output.stop - output.start, self.spikes.shape[-1]
+            self.voltage = np.empty((len(ids), size, steps), np.int32)
+            for part, where in self._parts:
+                self.voltage[where] = part.voltage[..., output].swapaxes(1, 2)
         self.fired = np.logical_or.reduce([part.fired for part, _ in self._parts])
         self.has_input = any(part.has_input for part, _ in self._parts)
+        self.current = np.zeros((0, 0, 0), np.int32)
+        if settings.with_currents:
+            shape = len(ids), frames.shape[-1], pattern.num_neurons
+            self.current = np.empty(shape, np.int32)
+            for part, where in self._parts:
+                self.current[where] = part.current
+        self.left = join([(part.left, where) for part, where in self._parts], len(ids))
+
+    def by_outcome(self, by_spikes: Tensor, by_readout: Tensor) -> Tensor:
+        """The loss's gradient (B, neurons, T) by the outcome of each neuron."""
+        pattern = self.wiring.pattern
+        output = pattern.slice(pattern.output)
+        result = by_spikes.clone()
+        here = slice(output.start - self.neurons.start, output.stop - self.neurons.start)
+        factor = self.integers.readout_unit * READOUT_DERIVATIVE
+        result[:, here] = by_readout / factor
+        return result
 
     def backward(
         self, loss: npt.NDArray[np.float32], wanted: Sequence[bool], by_frames: bool
     ) -> list[npt.NDArray | None]:
-        """Gradients by frames, weights of each connection, and biases, where wanted."""
-        edges = len(self.integers.by_edge)
+        """Gradients by frames, and by weights, biases, decays and delays as `spikes` takes them.
+
+        None where they are not wanted.
+        """
+        edges, pattern = len(self.integers.by_edge), self.wiring.pattern
+        late = iter(wanted[self.watched :])
+        learning = [own is not None and next(late) for own in self.integers.delays]
         total: list[npt.NDArray | None] = [None] * (1 + len(wanted))
         self._walked = True
         if by_frames:
-            pattern = self.wiring.pattern
             total[0] = np.zeros((len(loss), int(np.prod(pattern.input_shape)), loss.shape[2]))
         for part, where in self._parts:
-            weights, bias, frames = part.backward(
-                self, loss[where], wanted[:edges], by_frames
-            )
-            biases = [
-                _shared(bias[self.wiring.pattern.slice(p)], own)
-                for p, own in enumerate(self.integers.biases)
-                if own is not None and bias is not None
-            ]
-            for i, g in enumerate([*weights, *biases]):
+            found = part.backward(self, loss[where], wanted[:edges], learning, by_frames)
+            for i, g in enumerate(self._as_taken(found)):
                 if wanted[i] and g is not None:
                     before = total[1 + i]
                     total[1 + i] = g if before is None else before + g
-            if total[0] is not None and frames is not None:
-                total[0][where] = frames
+            if total[0] is not None and found.frames is not None:
+                total[0][where] = found.frames
         if total[0] is not None and self.settings.dropout.input:
             index, time_step = np.indices(total[0].shape[1:])
             ids = self._ids[:, None, None]
+            time_step += self.settings.first_step
             total[0][self.settings.dropout.input_lost(ids, time_step, index)] = 0
         return total
+
+    def _as_taken(self, found: _Gradients) -> Iterator[npt.NDArray | None]:
+        """By weights, biases, decays and delays as `spikes` takes them."""
+        slices, integers = self.wiring.pattern.slice, self.integers
+        yield from found.weights
+        for p, own in enumerate(integers.biases):
+            if own is not None and found.bias is not None:
+                yield _shared(found.bias[slices(p)], own)
+        for p, which, own in integers.learned_decays:
+            if found.decays is not None:
+                yield _shared(found.decays[which][slices(p)], own)
+        for p, own in enumerate(integers.delays):
+            if own is not None and found.delay is not None:
+                yield found.delay[slices(p)]
 
     def forget(self) -> None:
         """Let go of the tape, if it has served: what is saved may also have moved elsewhere."""
@@ -209,9 +272,19 @@ def _drawn(
             yield part, slice(None) if len(here) == len(ids) else here
 
 
-def _shared(gradient: npt.NDArray, bias: Tensor) -> npt.NDArray:
-    """The gradient of a population's biases, which may be one for all."""
-    return gradient if bias.numel() == len(gradient) else gradient.sum(keepdims=True)
+def _shared(gradient: npt.NDArray, numbers: Tensor) -> npt.NDArray:
+    """The gradient of a population's biases or decays, which may be one for all."""
+    return gradient if numbers.numel() == len(gradient) else gradient.sum(keepdims=True)
+
+
+class _Gradients(NamedTuple):
+    """What a way back finds. None where nobody asked, or there is nothing of the kind."""
+
+    weights: Sequence[npt.NDArray | None]  # of each connection
+    bias: npt.NDArray | None  # (N,)
+    decays: Sequence[npt.NDArray] | None  # of current and voltage, (N,) each
+    delay: npt.NDArray | None  # (N,)
+    frames: npt.NDArray | None  # (B, inputs, T)
 
 
 class _Part(abc.ABC):
@@ -224,15 +297,22 @@ class _Part(abc.ABC):
     spikes: npt.NDArray[np.int8]
     fired: npt.NDArray[np.bool_]  # (N,) which neurons did
     has_input: bool
+    current: npt.NDArray[np.int32]  # (B, T, N), if anyone looks at it
+    left: Kept | None  # where the samples can go on, if neurons persist
+
+    @property
+    @abc.abstractmethod
+    def voltage(self) -> npt.NDArray[np.int32]:
+        """(B, T, N) that decided, membrane units; of an execution that is taped."""
 
     @abc.abstractmethod
     def backward(
         self, execution: Execution, loss: npt.NDArray[np.float32], wanted: Sequence[bool],
-        by_frames: bool,
-    ) -> tuple[Sequence[npt.NDArray | None], npt.NDArray | None, npt.NDArray | None]:  # fmt: skip
-        """Gradients by the weights of each connection, by biases (N,), and by frames.
+        learning: Sequence[bool], by_frames: bool,
+    ) -> _Gradients:  # fmt: skip
+        """Those of the weights that are wanted, of biases and decays where any learn.
 
-        Those by biases where there are any, those by frames where they are asked for.
+        Of delays where those of some population learn, and by frames where they are asked for.
         """
 
 
@@ -241,9 +321,10 @@ class _Compiled(_Part):
 
     def __init__(
         self, execution: Execution, schedule: LayerSync | AsyncSchedule, frames: npt.NDArray,
-        ids: npt.NDArray[np.int64],
+        ids: npt.NDArray[np.int64], kept: Kept | None,
     ):  # fmt: skip
         settings, neurons = execution.settings, execution.neurons
+        self._layered = schedule.layered
         trainer, loaded = execution.loaded(schedule)
         self._ran = trainer.run(
             loaded,
@@ -255,21 +336,38 @@ class _Compiled(_Part):
             dropout=settings.dropout,
             neuron_range=(neurons.start, neurons.stop),
             taped=execution.taped,
+            with_currents=settings.with_currents
+            or (execution.taped and bool(execution.integers.learned_decays)),
+            kept=kept,
             team=threads.team(settings.num_threads),
         )
         if self._ran.bad is not None:
             raise NotCounts
         self.spikes = self._ran.spikes
         self.fired, self.has_input = self._ran.fired, self._ran.has_input
+        self.current = self._ran.current
+        self.left = self._ran.left
 
-    def backward(self, execution, loss, wanted, by_frames):
+    @property
+    def voltage(self):
+        return self._ran.voltage
+
+    def backward(self, execution, loss, wanted, learning, by_frames):
         ran = self._ran
         surrogate = execution.integers.surrogate(execution.surrogate, ran.voltage)
-        return ran.backward(
+        found = ran.backward(
             np.ascontiguousarray(loss), surrogate, reset=execution.reset, wanted=wanted,
             by_bias=any(own is not None for own in execution.integers.biases),
-            by_frames=by_frames,
+            by_decays=bool(execution.integers.learned_decays),
+            by_frames=by_frames, by_current=any(learning),
         )  # fmt: skip
+        delay, wiring = None, execution.wiring
+        if found.current is not None:
+            delay = delays.by_targets(
+                wiring.pattern, self._layered, wiring.edges, execution.integers.by_edge,
+                found.current, ran.sent, learning,
+            )  # fmt: skip
+        return _Gradients(found.weights, found.bias, found.decays, delay, found.frames)
 
 
 class _Defined(_Part):
@@ -277,24 +375,39 @@ class _Defined(_Part):
 
     def __init__(
         self, execution: Execution, schedule: LayerSync | AsyncSchedule, frames: npt.NDArray,
-        ids: npt.NDArray[np.int64],
+        ids: npt.NDArray[np.int64], kept: Kept | None,
     ):  # fmt: skip
         self._layered = isinstance(schedule, LayerSync)
-        self._graph = execution.integers.graph()
+        graph = execution.integers.graph()
+        # A weight for each synapse, as edges have it.
+        self._graph = graph.replace(
+            connections=tuple(
+                Sparse(c.source, c.target, c.all_synapses(graph.source_shape(c)), delay=c.delay)
+                if isinstance(c, Kernel) else c
+                for c in graph.connections
+            )
+        )
         dropout = execution.settings.dropout
         self._frames = frames.astype(np.int64)
         if dropout.input:
-            self._frames[lost(self._frames, ids, dropout)] = 0
+            first_step = execution.settings.first_step
+            self._frames[lost(self._frames, ids, dropout, first_step)] = 0
         shape = (len(frames), *self._graph.input_shape, frames.shape[-1])
         record, self._tape = reference.run_with_tape(
             self._graph, self._frames.reshape(shape), schedule, execution.settings.stop_after,
-            ids, dropout=dataclasses.replace(dropout, input=0),
+            ids, dropout=dataclasses.replace(dropout, input=0), kept=kept,
         )  # fmt: skip
         self.spikes = record.all_spikes[:, execution.neurons]
         self.fired = record.all_spikes.any((0, 2))
         self.has_input = bool(frames.any())
+        self.current = self._tape.current
+        self.left = self._tape.left
 
-    def backward(self, execution, loss, wanted, by_frames):
+    @property
+    def voltage(self):
+        return self._tape.voltage
+
+    def backward(self, execution, loss, wanted, learning, by_frames):
         whole = np.zeros((len(loss), self._graph.num_neurons, loss.shape[2]))
         whole[:, execution.neurons] = loss
         derivative = execution.integers.derivative(execution.surrogate, self._tape.voltage)
@@ -302,4 +415,5 @@ class _Defined(_Part):
             self._graph, self._layered, self._frames, self._tape, derivative,
             np.moveaxis(whole, 1, 2), execution.reset,
         )  # fmt: skip
-        return found.weights, found.bias, found.frames
+        by_decays = [-g / dyn.DECAY_ONE for g in (found.decay_u, found.decay_v)]
+        return _Gradients(found.weights, found.bias, by_decays, found.delay, found.frames)

@@ -12,8 +12,11 @@ from lava_async.slayer.wiring import Wiring
 
 def check_devices(x: Tensor, wiring: Wiring, integers: Integers) -> None:
     """Raise `ValidationError` unless all blocks are where the input is."""
-    for layer, weights in zip(wiring.layers, integers.weights, strict=True):
-        for device in (layer.block.neuron.device, *(weight.device for weight in weights)):
+    for layer, weights, delay in zip(
+        wiring.layers, integers.weights, integers.delays, strict=True
+    ):
+        held = weights if delay is None else [*weights, delay]
+        for device in (layer.neuron.device, *(tensor.device for tensor in held)):
             if device != x.device:
                 raise ValidationError(
                     layer.where, "device", f"{x.device}, as the input's: x.to(…), net.to(…)", device

@@ -7,6 +7,7 @@ call, so that they may be any tensor: a block's parameter, a part of it, a scale
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
@@ -20,7 +21,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lava_async._semantics.connections import Connection, Conv, Dense, OneToOne, Shape, Sparse
+from lava_async._semantics.spatial import ConvTranspose, Kernel, Pool, Unpool
 from lava_async.slayer.autocast import no_autocast
+from lava_async.slayer.links import Delay
 
 Pick = Callable[[Sequence[Tensor]], Tensor]
 
@@ -55,6 +58,19 @@ class Edge(abc.ABC):
         steps = spikes.movedim(-1, 0)
         delivered = self.deliver(weight, steps.flatten(0, 1))
         return delivered.unflatten(0, steps.shape[:2]).movedim(0, -1)
+
+    def returned(self, weight: Tensor, gradient: Tensor) -> Tensor:
+        """What sources (B, source size) get back of a gradient (B, target size): transposed."""
+        spikes = gradient.new_zeros(len(gradient), math.prod(self.source_shape))
+        with torch.enable_grad():
+            delivered = self.deliver(weight, spikes.requires_grad_())
+        return torch.autograd.grad(delivered, spikes, gradient)[0]
+
+    def late(self, delay: Delay) -> Edge:
+        """The edge with another delay."""
+        twin = copy.copy(self)
+        twin.connection = dataclasses.replace(self.connection, delay=delay)
+        return twin
 
     def fan_in_l1(self, weight: Tensor) -> float:
         """Largest sum of absolute weights of one target."""
@@ -116,9 +132,9 @@ class OneToOneEdge(Edge):
 class SparseEdge(Edge):
     """Weights (synapses,), in the order of `Synapses`."""
 
-    def __init__(self, connection: Sparse, source_shape: Shape, shape: Shape, pick: Pick):
+    def __init__(self, connection: Connection, source_shape: Shape, shape: Shape, pick: Pick):
         super().__init__(connection, source_shape, shape, pick)
-        synapses = connection.weight
+        synapses = connection.all_synapses(source_shape)
         self.ends = torch.from_numpy(np.stack([synapses.target, synapses.source]))
 
     def deliver(self, weight, spikes):
@@ -134,6 +150,22 @@ class SparseEdge(Edge):
     def weighted(self, weight):
         synapses = dataclasses.replace(self.connection.weight, weight=_whole(weight))
         return dataclasses.replace(self.connection, weight=synapses)
+
+
+class KernelEdge(SparseEdge):
+    """Synapses of a `Kernel`, each with the weight (synapses,) of its place in the kernel."""
+
+    def __init__(self, connection: Kernel, source_shape: Shape, shape: Shape, pick: Pick):
+        places = torch.from_numpy(connection.places(source_shape))
+        super().__init__(
+            connection, source_shape, shape, lambda weights: pick(weights).flatten()[places]
+        )
+        self.places = places
+
+    def weighted(self, weight):
+        kernel = weight.new_zeros(self.connection.weight.shape)
+        kernel.view(-1)[self.places.to(weight.device)] = weight
+        return dataclasses.replace(self.connection, weight=_whole(kernel))
 
 
 class _SparseProduct(torch.autograd.Function):
@@ -172,11 +204,14 @@ def _sparse_product(
         return torch.sparse.mm(matrix, spikes.t()).t()
 
 
-_KINDS: dict[type[Connection], type[Edge]] = {
+_KINDS: dict[type[Connection], Any] = {
     Dense: DenseEdge,
     Conv: ConvEdge,
     OneToOne: OneToOneEdge,
     Sparse: SparseEdge,
+    Pool: KernelEdge,
+    Unpool: KernelEdge,
+    ConvTranspose: KernelEdge,
 }
 
 

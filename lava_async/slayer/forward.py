@@ -8,17 +8,19 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.connections import INPUT
 from lava_async._semantics.dropout import Dropout
+from lava_async._semantics.kept import Kept
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync
 from lava_async.slayer import layered
 from lava_async.slayer.draws import Draws
 from lava_async.slayer.integers import Integers
 from lava_async.slayer.links import Delay, Link, delayed
-from lava_async.slayer.neurons import FLOAT32_EXACT, Inexact, Neurons
+from lava_async.slayer.neurons import FLOAT32_EXACT, Inexact, Neurons, States
 from lava_async.slayer.rules import Rules
 from lava_async.slayer.unrolled import unlayered
 from lava_async.slayer.wiring import Wiring
@@ -57,12 +59,19 @@ class ForwardPass:
         self.max_forward_steps = max_forward_steps
         self.highest = highest
         self.dtype = dtype
-        self.biases, self.by_edge = integers.biases, integers.by_edge
+        self.biases, self.by_edge, self.decays = (
+            integers.biases, integers.by_edge, integers.decays
+        )
+        self._reads_out, self._readout_unit = integers.reads_out, integers.readout_unit
 
     def run(
-        self, x: Tensor, ids: npt.NDArray[np.int64], schedule: LayerSync | AsyncSchedule
-    ) -> list[Tensor]:
-        """Spikes (B, size, T) of each population.
+        self, x: Tensor, ids: npt.NDArray[np.int64], schedule: LayerSync | AsyncSchedule,
+        kept: Kept | None,
+    ) -> tuple[list[Tensor], Kept | None]:  # fmt: skip
+        """Spikes (B, size, T) of each population, and last the voltages of the output.
+
+        The voltages, at the end of each time step, are in SLAYER's units; of an output that can
+        fire they are of no use. Then where the samples can go on, if it is said where they did.
 
         Parameters
         ----------
@@ -70,6 +79,8 @@ class ForwardPass:
             Of ``dtype``.
         ids : (B,) int64
         schedule : LayerSync or AsyncSchedule
+        kept : Kept or None
+            Where the samples go on; without it each begins at zero.
 
         Raises
         ------
@@ -77,42 +88,103 @@ class ForwardPass:
             A time step did not come to rest within ``max_forward_steps``.
         """
         if isinstance(schedule, LayerSync):
-            return self._layered(x, ids)
+            return self._layered(x, ids, kept)
         neurons = self._neurons()
-        for dtype in self._dtypes(schedule):
-            inputs, links = self._links(x.to(dtype), [c.delay for c in self._connections])
+        for dtype in self._dtypes(schedule, kept):
+            begun, ahead = self._begun(x.to(dtype), kept)
+            inputs, links = self._links(ahead, [c.delay for c in self._connections])
+            now, later = self._parted(inputs, x.shape[-1], kept)
             try:
-                spikes = unlayered(
-                    inputs, links, neurons, schedule, self.rules, ids, self.dropout,
-                    self.max_forward_steps,
-                )
+                spikes, voltage, left = unlayered(
+                    now, links, neurons, schedule, self.rules, ids, self.dropout,
+                    self.max_forward_steps, self.wiring.pattern.output, begun,
+                )  # fmt: skip
                 break
             except Inexact:
                 continue
-        return list(spikes.permute(1, 2, 0).split(neurons.sizes, dim=1))
+        split = spikes.permute(1, 2, 0).split(neurons.sizes, dim=1)
+        found = [*split, voltage.permute(1, 2, 0).div(self._readout_unit)]
+        return found, self._left(left, later)
 
-    def _layered(self, x: Tensor, ids: npt.NDArray[np.int64]) -> list[Tensor]:
+    def _layered(
+        self, x: Tensor, ids: npt.NDArray[np.int64], kept: Kept | None
+    ) -> tuple[list[Tensor], Kept | None]:
         layers, pattern = self.wiring.layers, self.wiring.pattern
         draws = Draws(self.dropout, ids)
         delays = [pattern.layered_delay(c) for c in self._connections]
-        if not self.wiring.recurs:
+        plain = all(
+            layer.neuron.shared_param and layer.neuron.drop is None and own == (None, None)
+            for layer, own in zip(layers, self.decays, strict=True)
+        )
+        # SLAYER's own gradient of decays is not the true one, and its dropout scales what it keeps.
+        if plain and kept is None and not (self.wiring.recurs or self._reads_out):
             edges = list(zip(self.wiring.edges, self.by_edge, delays, strict=True))
-            models = [layer.block.neuron for layer in layers]
+            models = [layer.neuron for layer in layers]
             try:
-                return layered.by_population(
+                spikes = layered.by_population(
                     x, self.highest, pattern.order, edges, models, self.biases, draws
                 )
+                return [*spikes, spikes[pattern.output]], None
             except Inexact:
                 pass
         neurons = self._neurons()
-        for dtype in self._dtypes(None):
-            inputs, links = self._links(x.to(dtype), delays)
+        for dtype in self._dtypes(None, kept):
+            begun, ahead = self._begun(x.to(dtype), kept)
+            inputs, links = self._links(ahead, delays)
+            now, later = self._parted(inputs, x.shape[-1], kept)
             try:
-                spikes = layered.by_time_step(inputs, pattern.order, links, neurons, draws)
+                spikes, voltage, left = layered.by_time_step(
+                    now, pattern.order, links, neurons, draws, pattern.output, begun
+                )
                 break
             except Inexact:
                 continue
-        return spikes
+        found = [*spikes, voltage.div(self._readout_unit)]
+        return found, self._left(left, later)
+
+    def _begun(self, x: Tensor, kept: Kept | None) -> tuple[States, Tensor]:
+        """Where samples begin, and their input with the time steps that anything may wait for."""
+        pattern = self.wiring.pattern
+        if kept is None:
+            zero = x.new_zeros(len(x), pattern.num_neurons)
+            return States(0, zero, zero), x
+        current, voltage = (torch.from_numpy(own).to(x) for own in (kept.current, kept.voltage))
+        return States(kept.time_step, current, voltage), F.pad(x, (0, self._ahead(kept)))
+
+    def _ahead(self, kept: Kept) -> int:
+        return max(kept.ahead, self.wiring.pattern.max_delay)
+
+    def _parted(
+        self, inputs: list[Tensor | None], num_steps: int, kept: Kept | None
+    ) -> tuple[list[Tensor | None], list[Tensor]]:
+        """Currents that arrive in the batch's time steps, and (D, B, size) in those to come.
+
+        Of the input, and of what is on its way from the batch before.
+        """
+        if kept is None:
+            return inputs, []
+        like = next(current for current in inputs if current is not None)
+        late = like.new_zeros(len(like), like.shape[1], self.wiring.pattern.num_neurons)
+        late[: kept.ahead] = torch.from_numpy(kept.late).to(like).movedim(1, 0)
+        late *= 1 << dyn.STATE_SHIFT
+        sizes = [layer.size for layer in self.wiring.layers]
+        arriving = [
+            part if own is None else part + own
+            for part, own in zip(late.split(sizes, -1), inputs, strict=True)
+        ]
+        later = [part[num_steps:].detach().clone() for part in arriving]
+        return [part[:num_steps] for part in arriving], later
+
+    @torch.no_grad()
+    def _left(self, left: States, later: list[Tensor]) -> Kept | None:
+        if not later:
+            return None
+        for i, currents in enumerate(left.late):
+            for target, current in currents:
+                later[target][i] += current
+        late = torch.cat(later, -1).movedim(0, 1) / (1 << dyn.STATE_SHIFT)
+        rows = torch.cat([left.current[:, None], left.voltage[:, None], late], 1)
+        return Kept(left.time_step, rows.cpu().numpy().astype(np.int32))
 
     @property
     def _connections(self):
@@ -138,9 +210,12 @@ class ForwardPass:
             inputs[edge.target] = current if before is None else before + current
         return inputs, links
 
-    def _dtypes(self, schedule: AsyncSchedule | None) -> Iterator[torch.dtype]:
+    def _dtypes(
+        self, schedule: AsyncSchedule | None, kept: Kept | None
+    ) -> Iterator[torch.dtype]:
         """Float types to try: all weighted sums are exact in each, in any order of summation."""
-        if self.dtype == torch.float32 and self._most_current(schedule) < FLOAT32_EXACT:
+        late = 0 if kept is None else int(np.abs(kept.late).max(initial=0))
+        if self.dtype == torch.float32 and self._most_current(schedule) + late < FLOAT32_EXACT:
             yield torch.float32
         yield torch.float64
 
@@ -166,7 +241,7 @@ class ForwardPass:
     def _neurons(self) -> Neurons:
         """Parameters of all neurons, spread over the populations."""
         layers = self.wiring.layers
-        models = [layer.block.neuron for layer in layers]
+        models = [layer.neuron for layer in layers]
         sizes = [layer.size for layer in layers]
         device = models[0].device
         repeats = torch.tensor(sizes, device=device)
@@ -185,13 +260,30 @@ class ForwardPass:
                     for own, size in zip(self.biases, sizes, strict=True)
                 ]
             ) * (1 << dyn.STATE_SHIFT)
+        # A readout has no spike function, and a derivative of 0 in its place.
+        shapes = [(m.tau_rho, m.scale_rho) for m in models]
+        if self._reads_out:
+            shapes[self.wiring.pattern.output] = (1.0, 0.0)
+
+        def decays(which: int) -> Tensor:
+            """Those that are learned lead autograd to their parameters."""
+            return torch.cat(
+                [
+                    torch.as_tensor(
+                        layer.decays[which] if learned[which] is None else learned[which],
+                        dtype=torch.float64, device=device,
+                    ).expand(size)
+                    for layer, learned, size in zip(layers, self.decays, sizes, strict=True)
+                ]
+            )  # fmt: skip
+
         return Neurons(
             sizes=sizes,
-            i_decay=spread([layer.decays[0] for layer in layers]),
-            v_decay=spread([layer.decays[1] for layer in layers]),
-            threshold=spread([m.v_th_mant << dyn.STATE_SHIFT for m in models]),
+            i_decay=decays(0),
+            v_decay=decays(1),
+            threshold=spread([layer.threshold << dyn.STATE_SHIFT for layer in layers]),
             unit=spread([m.s_scale for m in models]),
-            tau=spread([m.tau_rho for m in models]),
-            scale=spread([m.scale_rho for m in models]),
+            tau=spread([tau for tau, _ in shapes]),
+            scale=spread([scale for _, scale in shapes]),
             bias=bias,
         )

@@ -14,9 +14,10 @@ from torch import Tensor
 from lava_async._kernel import is_compiled
 from lava_async._semantics import random
 from lava_async._semantics.decisive import RESETS, Reset
+from lava_async._semantics.kept import Kept, join
 from lava_async._semantics.schedule import Schedule
-from lava_async.errors import ValidationError
-from lava_async.slayer import decisive, devices
+from lava_async.errors import UnsupportedError, ValidationError
+from lava_async.slayer import decisive, devices, norms
 from lava_async.slayer import surrogate as surrogates
 from lava_async.slayer.forward import ForwardPass
 from lava_async.slayer.inputs import as_counts, check_counts, kept
@@ -41,11 +42,20 @@ class Ran:
         Which neurons fired at all; None if that is not known, or there was no input.
     execution : Execution or None
         Which brings the gradients of all integers; None if autograd's own steps do.
+    current : (B, T, N) int32 or None
+        At the end of each time step, membrane units; if the settings ask for them.
+    readout : (B, outputs, T) or None
+        Voltages of an output population that never fires, in SLAYER's units; differentiable.
+    left : Kept or None
+        Where the samples can go on, if the settings say where they did.
     """
 
     spikes: Tensor
     fired: npt.NDArray[np.bool_] | None
     execution: decisive.Execution | None
+    current: npt.NDArray[np.int32] | None = None
+    readout: Tensor | None = None
+    left: Kept | None = None
 
 
 class Gradient(abc.ABC):
@@ -101,20 +111,25 @@ class Decisive(Gradient):
         try:
             execution = decisive.Execution(
                 wiring, integers, settings, self.reset, self.surrogate, as_counts(flat), ids,
-                everyone, taped=torch.is_grad_enabled() and _requires_grad(flat, integers),
+                everyone, integers.reads_out
+                or (torch.is_grad_enabled() and _requires_grad(flat, integers)),
             )  # fmt: skip
         except decisive.NotCounts:
             check_counts(x)
             raise
         fired = execution.fired if execution.taped and execution.has_input else None
-        return Ran(decisive.spikes(execution, flat, integers), fired, execution)
+        spikes, readout = decisive.outcome(execution, flat, integers)
+        current = execution.current if settings.with_currents else None
+        return Ran(spikes, fired, execution, current, readout, execution.left)
 
     def remarks(self, settings, device, learns):
         return devices.remark(device)
 
 
 def _requires_grad(x: Tensor, integers: Integers) -> bool:
-    return x.requires_grad or any(w.requires_grad for own in integers.weights for w in own)
+    found = [w for own in integers.weights for w in own]
+    found += [delay for delay in integers.delays if delay is not None]
+    return x.requires_grad or any(tensor.requires_grad for tensor in found)
 
 
 @dataclass(frozen=True)
@@ -128,22 +143,31 @@ class Unrolled(Gradient):
     """Arguments of `Network` that were given, and that `LayerSync` has no use for."""
 
     def run(self, wiring, integers, settings, x, ids, everyone):
+        if torch.is_grad_enabled():
+            _refuse_learned_delays(wiring, integers)
+        if settings.with_currents:
+            where = next(own.where for own in wiring.layers if norms.learns(own.neuron.norm))
+            wanted = 'one with update = False, or gradient="decisive"'
+            raise UnsupportedError(where, "neuron norm", wanted, "one that learns its statistics")
         highest = check_counts(x)
         dtype = integers.by_edge[0].dtype
         frames = x.to(dtype).flatten(1, -2)
         if settings.dropout.input:
-            frames = frames * kept(frames, ids, settings.dropout)
+            frames = frames * kept(frames, ids, settings.dropout, settings.first_step)
         forward = ForwardPass(
             wiring, integers, self.rules, settings.dropout, self.max_forward_steps, highest, dtype
         )
-        spikes = _under(settings.schedule, forward, frames, ids)
+        (*spikes, readout), left = _under(settings.schedule, forward, frames, ids, settings.kept)
         wanted = torch.cat(spikes, 1) if everyone else spikes[wiring.pattern.output]
+        if not integers.reads_out:
+            readout = None
         if torch.is_grad_enabled():
-            wanted = take_part(
-                wanted, [w for own in integers.weights for w in own if w.requires_grad]
-            )
+            others = [w for own in integers.weights for w in own if w.requires_grad]
+            wanted = take_part(wanted, others)
+            readout = None if readout is None else take_part(readout, others)
         fired = torch.cat([own.detach().amax((0, 2)) for own in spikes]).cpu().numpy() > 0
-        return Ran(wanted, fired if highest else None, execution=None)
+        fires = fired if highest else None
+        return Ran(wanted, fires, execution=None, readout=readout, left=left)
 
     def remarks(self, settings, device, learns):
         asked = self.asked
@@ -158,21 +182,37 @@ class Unrolled(Gradient):
         ]
 
 
+def _refuse_learned_delays(wiring: Wiring, integers: Integers) -> None:
+    for layer, delay in zip(wiring.layers, integers.delays, strict=True):
+        if delay is not None and delay.requires_grad:
+            wanted = 'one that stays (block.delay.requires_grad_(False)), or gradient="decisive"'
+            raise UnsupportedError(layer.where, "delay", wanted, "one that learns")
+
+
 def _under(
-    schedule: Schedule, forward: ForwardPass, x: Tensor, ids: npt.NDArray[np.int64]
-) -> list[Tensor]:
-    """Spikes of each population; samples of a mixture, each with its own schedule."""
+    schedule: Schedule, forward: ForwardPass, x: Tensor, ids: npt.NDArray[np.int64],
+    kept: Kept | None,
+) -> tuple[list[Tensor], Kept | None]:  # fmt: skip
+    """As `ForwardPass.run`; samples of a mixture, each with its own schedule."""
     drawn = schedule.draw(ids)
     parts = [(part, np.flatnonzero(drawn == i)) for i, part in enumerate(schedule.parts)]
     found = [
-        (forward.run(x if len(here) == len(x) else x[here], ids[here], part), here)
+        (
+            forward.run(
+                x if len(here) == len(x) else x[here], ids[here], part,
+                None if kept is None else kept.of(here),
+            ),
+            here,
+        )
         for part, here in parts
         if len(here)
-    ]
+    ]  # fmt: skip
+    joined = join([(left, here) for (_, left), here in found], len(x))
     if len(found) == 1:
-        return found[0][0]
+        return found[0][0][0], joined
     order = np.argsort(np.concatenate([here for _, here in found]))
-    return [torch.cat(parts)[order] for parts in zip(*(s for s, _ in found), strict=True)]
+    spikes = zip(*(s for (s, _), _ in found), strict=True)
+    return [torch.cat(parts)[order] for parts in spikes], joined
 
 
 def choose(

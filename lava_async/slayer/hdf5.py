@@ -7,22 +7,26 @@ import warnings
 from collections.abc import Sequence
 
 import torch
+from lava.lib.dl.slayer.block import cuba
 
 from lava_async._files import save
 from lava_async._files.hdf5 import load_recorded
-from lava_async._files.hdf5_own import Surrogate
+from lava_async._files.hdf5_own import Surrogate, Tied
+from lava_async._semantics.connections import MAX_DELAY
 from lava_async._semantics.graph import Graph
-from lava_async.slayer import plain
+from lava_async.errors import TrainingWarning
+from lava_async.slayer import delays, plain
 from lava_async.slayer.from_graph import PerPopulation, describe, tau_grad_of
-from lava_async.slayer.layers import Layer, SpikingLayer
+from lava_async.slayer.layers import DenseLayer, FlattenLayer, Layer, SpikingLayer
+from lava_async.slayer.readout import DecodingLayer, Readout
 
 
 def read(
     path: str | os.PathLike[str],
     input_shape: Sequence[int] | None,
     **given: PerPopulation | None,
-) -> tuple[Graph, dict[str, PerPopulation]]:
-    """The graph of a file, and its neurons' ``tau_grad`` and ``scale_grad``.
+) -> tuple[Graph, dict[str, PerPopulation], Tied]:
+    """The graph of a file, its neurons' ``tau_grad`` and ``scale_grad``, and what is tied.
 
     Parameters
     ----------
@@ -37,12 +41,13 @@ def read(
         warnings.warn(
             f"{os.fsdecode(path)}: records no parameters of surrogate derivatives: "
             f"{' and '.join(missing)} of the neurons will be 1. Pass those of the training.",
-            stacklevel=3,
+            TrainingWarning, stacklevel=3,
         )
-    return graph, {
+    numbers = {
         name: getattr(own.surrogate, name, 1) if value is None else value
         for name, value in given.items()
     }
+    return graph, numbers, own.tied
 
 
 def write(
@@ -50,6 +55,7 @@ def write(
     graph: Graph,
     layers: Sequence[SpikingLayer],
     chain: Sequence[Layer] | None,
+    tied: Tied,
 ) -> None:
     """SLAYER's own export of a chain, plus what this package records; or `lava_async.save`.
 
@@ -60,30 +66,52 @@ def write(
     layers : sequence of SpikingLayer
         Those of the graph's populations.
     chain : sequence of Layer, optional
-        If the graph is a chain of SLAYER's blocks. Their numbers are the graph's.
+        If the graph is a chain of SLAYER's blocks. Their numbers are the graph's. Where netx would
+        leave delays out, it is not written as one; nor with norms, which are biases by now.
+    tied : sequence of sequences of int
+        Connections that share their weights; none in a chain.
     """
-    neurons = [layer.block.neuron for layer in layers]
-    surrogate = Surrogate(
-        [tau_grad_of(neuron) for neuron in neurons],
-        [float(neuron.scale_rho) for neuron in neurons],
+    shapes = [population.shape for population in graph.populations]
+    steps = [layer.steps(shape) for layer, shape in zip(layers, shapes, strict=True)]
+    # A readout has no spike function.
+    numbers = [
+        (1.0, 1.0) if isinstance(layer, Readout)
+        else (tau_grad_of(layer.neuron), float(layer.neuron.scale_rho))
+        for layer in layers
+    ]
+    surrogate = Surrogate([tau for tau, _ in numbers], [scale for _, scale in numbers])
+    lost = any(
+        own is not None and own.any() and not isinstance(layer, DenseLayer)
+        for layer, own in zip(layers, steps, strict=True)
     )
-    if chain is None:
-        save.write(path, graph, surrogate)
+    normed = any(layer.neuron.norm is not None for layer in layers)
+    if chain is None or lost or normed:
+        save.write(path, graph, surrogate, tied)
         return
     for layer in chain:
         plain.refuse_overrides(layer.where, "block", layer.block, layer.kind)
     # Not the blocks themselves: their export would disable weight normalization for good.
-    fresh = iter(
-        block
-        for block in describe(graph).blocks
-        if getattr(block, "neuron", None) is not None
-    )
-    shapes = iter(population.shape for population in graph.populations)
+    described = describe(graph).blocks
+    fresh = iter(i for i, block in enumerate(described) if getattr(block, "neuron", None))
+    found = iter(zip(shapes, steps, strict=True))
     with save.writing(path, graph, surrogate) as file, torch.no_grad():
         groups = file.create_group("layer")
-        for index, layer in enumerate(chain):
+        flattened = False
+        for layer in chain:
             block = layer.block
+            if isinstance(layer, DecodingLayer):  # which SLAYER's export fails at
+                save.write_decoding(groups, layer.decoding())
+                continue
             if isinstance(layer, SpikingLayer):
-                block = next(fresh)
-                block.neuron.shape = torch.Size(next(shapes))
-            block.export_hdf5(groups.create_group(str(index)))
+                index = next(fresh)
+                block, before = described[index], described[max(index - 1, 0)]
+                shape, own = next(found)
+                block.neuron.shape = torch.Size(shape)
+                if own is not None:  # a zero one has a field, too
+                    by_channel = own.reshape(shape[0], -1)[:, 0]
+                    block.delay = delays.held(by_channel, MAX_DELAY, learns=False)
+                if isinstance(before, cuba.Flatten) and not flattened:
+                    before.shape = [block.synapse.in_channels, 1, 1]  # SLAYER flattens by itself
+                    before.export_hdf5(groups.create_group(str(len(groups))))
+            block.export_hdf5(groups.create_group(str(len(groups))))
+            flattened = isinstance(layer, FlattenLayer)

@@ -90,17 +90,19 @@ def check_ids(sample_ids: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
 
 
 def lost(
-    counts: npt.NDArray, ids: npt.NDArray[np.int64], dropout: Dropout
+    counts: npt.NDArray, ids: npt.NDArray[np.int64], dropout: Dropout, first_step: int
 ) -> tuple[npt.NDArray[np.intp], ...]:
     """Indices of the counts (N, inputs, T) that are lost. Draws only where there is one."""
     sample, index, time_step = np.nonzero(counts)
-    gone = dropout.input_lost(ids[sample], time_step, index)
+    gone = dropout.input_lost(ids[sample], first_step + time_step, index)
     return sample[gone], index[gone], time_step[gone]
 
 
-def kept(frames: Tensor, ids: npt.NDArray[np.int64], dropout: Dropout) -> Tensor:
+def kept(
+    frames: Tensor, ids: npt.NDArray[np.int64], dropout: Dropout, first_step: int
+) -> Tensor:
     """(N, inputs, T), 0 where an input is lost."""
     counts = frames.cpu().numpy()
     mask = np.ones_like(counts)
-    mask[lost(counts, ids, dropout)] = 0
+    mask[lost(counts, ids, dropout, first_step)] = 0
     return torch.from_numpy(mask).to(frames.device)

@@ -29,6 +29,7 @@ from lava_async.slayer.neurons import (
     Decay,
     Inexact,
     Neurons,
+    States,
     clipped,
     wrapped,
 )
@@ -95,7 +96,9 @@ def by_population(
         current, voltage = _dynamics(model, z, None if bias is None else bias / model.w_scale)
         _check(model, z, current, voltage)
         fired = model.spike(voltage)
-        spikes[p] = fired * draws.kept_over_time(firsts[p], fired) if draws.dropout.spike else fired
+        if draws.dropout.drops_spikes:
+            fired = fired * draws.kept_over_time(firsts[p], fired)
+        spikes[p] = fired
     return [spikes[p] for p in range(len(models))]
 
 
@@ -138,7 +141,9 @@ def by_time_step(
     links: Sequence[Link],
     neurons: Neurons,
     draws: Draws,
-) -> list[Tensor]:
+    output: int,
+    begun: States,
+) -> tuple[list[Tensor], Tensor, States]:
     """Run any populations time step by time step.
 
     Parameters
@@ -152,11 +157,18 @@ def by_time_step(
         Between populations; those that go back in ``order`` have a delay of 1 or more.
     neurons : Neurons
     draws : Draws
+    output : int
+        A population whose voltages are wanted.
+    begun : States
+        What is on its way there is up to the caller.
 
     Returns
     -------
-    list of (B, size, T)
-        Spikes of each population.
+    spikes : list of (B, size, T)
+        Of each population.
+    voltage : (B, size, T)
+        At the end of each time step, membrane units.
+    left : States
 
     Raises
     ------
@@ -164,12 +176,16 @@ def by_time_step(
         A state outgrew float32: call again with inputs and weights in float64.
     """
     like = next(current for current in inputs if current is not None)
-    run = _Run(like, order, links, neurons, draws)
-    steps = [
-        run.time_step(t, [None if part is None else part[t] for part in inputs])
-        for t in range(len(like))
-    ]
-    return [torch.stack(spikes, -1) for spikes in zip(*steps, strict=True)]
+    run = _Run(like, order, links, neurons, draws, begun)
+    steps, voltages = [], []
+    for t in range(len(like)):
+        now = [None if part is None else part[t] for part in inputs]
+        steps.append(run.time_step(begun.time_step + t, now))
+        voltages.append(run.populations[output].v)
+    spikes = [torch.stack(own, -1) for own in zip(*steps, strict=True)]
+    u, v = (torch.cat(own, 1) for own in zip(*((p.u, p.v) for p in run.populations), strict=True))
+    left = States(begun.time_step + len(like), u, v, run.late.left())
+    return spikes, torch.stack(voltages, -1), left
 
 
 class _Fire(torch.autograd.Function):
@@ -193,15 +209,14 @@ class _Fire(torch.autograd.Function):
 class _Population:
     """Parameters of a population, and its state (B, size)."""
 
-    def __init__(self, neurons: Neurons, here: slice, state: Tensor):
-        dtype = state.dtype
+    def __init__(self, neurons: Neurons, here: slice, begun: States, dtype: torch.dtype):
         self.decay_u = Decay(neurons.i_decay[here], dtype, truncate)
         self.decay_v = Decay(neurons.v_decay[here], dtype, truncate)
         self.threshold = neurons.threshold[here].to(dtype)
         self.bias = 0 if neurons.bias is None else neurons.bias[here].to(dtype)
         unit, tau, scale = (p[here].to(dtype) for p in (neurons.unit, neurons.tau, neurons.scale))
         self.derivative = lambda d: surrogate.slayer(d / unit, tau, scale) / unit
-        self.u = self.v = state
+        self.u, self.v = (own[:, here].to(dtype) for own in (begun.current, begun.voltage))
 
     def step(self, current: Tensor) -> Tensor:
         """Spikes (B, size) of one time step."""
@@ -217,7 +232,7 @@ class _Population:
 class _Run:
     """One batch: populations with their state between time steps."""
 
-    def __init__(self, like, order, links, neurons, draws):
+    def __init__(self, like, order, links, neurons, draws, begun):
         self.order = order
         self.draws = draws
         self.immediate = [
@@ -227,7 +242,7 @@ class _Run:
         self.late = Late(links, like)
         self.firsts = np.cumsum([0, *neurons.sizes]).tolist()
         self.populations = [
-            _Population(neurons, slice(first, first + size), like.new_zeros(like.shape[1], size))
+            _Population(neurons, slice(first, first + size), begun, like.dtype)
             for first, size in zip(self.firsts, neurons.sizes, strict=False)
         ]
 
@@ -246,7 +261,7 @@ class _Run:
         add(self.late.arriving())
         for p in self.order:
             spikes[p] = self.populations[p].step(current[p])
-            if self.draws.dropout.spike:
+            if self.draws.dropout.drops_spikes:
                 spikes[p] = spikes[p] * self.draws.kept(time_step, 0, spikes[p], self.firsts[p])
             add(self.immediate[p].arriving(spikes))
         self.late.send(spikes)

@@ -27,7 +27,7 @@ _DEAD_PASSES, _DEAD_SAMPLES = 20, 1000
 _DEAD_SHARE = 0.5
 _LIMITS_EVERY = 10  # training passes: weights move slowly, and looking at them all takes time
 _LIMITS_SHARE = 0.05
-_OURS = ("lava_async", "torch")  # whose lines a warning is not about
+_NOT_THE_USERS = ("lava_async", "torch", "lava")  # whose lines a warning is not about
 
 
 class Learning:
@@ -61,18 +61,21 @@ class Learning:
         fired : (N,) bool
             Which neurons did at all.
         spikes : (B, neurons, T)
-            What the gradient comes back through.
+            What the gradient comes back through; a readout, where there is one.
         execution : Execution, optional
-            Which brings the gradients of all integers, if `decisive.spikes` made the spikes.
+            Which brings the gradients of all integers, if `decisive.outcome` made the spikes.
         """
         names = [layer.where for layer in wiring.layers]
         offsets = wiring.pattern.offsets
         active = np.logical_or.reduceat(fired, offsets[:-1])
+        if integers.reads_out:  # whose neurons never fire
+            active[wiring.pattern.output] = True
         silent = [name for name, fires in zip(names, active, strict=True) if not fires]
         self._warn_of(
             "silent", self._often(self._silent, names, silent),
             f"no spike in {_IN_A_ROW} training passes in a row; a silent block passes nothing on "
-            "and hardly learns: scale its weights up (weight_scale), or lower its threshold.",
+            "and hardly learns: scale its weights up (weight_scale), lower its threshold, or "
+            "weaken a penalty on spikes.",
         )  # fmt: skip
         self._see_dead(names, offsets, fired, len(spikes))
         if self._passes % _LIMITS_EVERY == 0:
@@ -134,6 +137,7 @@ class Learning:
         if execution is not None:
             targets = [edge.target for edge in wiring.edges]
             targets += [p for p, bias in enumerate(integers.biases) if bias is not None]
+            targets += [p for p, _, _ in integers.learned_decays]
             execution.watcher = _AtOnce(self, [names[p] for p in targets], vanishing)
             return
         trained = {
@@ -197,7 +201,7 @@ class Learning:
 def _warn(text: str) -> None:
     """Warn at the line of the user's that called the network, or its gradient."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _OURS:
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _NOT_THE_USERS:
         frame, level = frame.f_back, level + 1
     warnings.warn(text, TrainingWarning, stacklevel=level)
 

@@ -102,6 +102,13 @@ class Late:
             if waited:
                 yield link.target, link.deliver(sum(waited[1:], waited[0]))
 
+    def left(self) -> Iterator[list[tuple[int, Tensor]]]:
+        """The same of each time step that follows, when nothing more is sent."""
+        longest = max((delay for _, delays in self._links for delay, _ in delays), default=0)
+        for _ in range(longest):
+            yield list(self.arriving())
+            self.send([torch.zeros_like(own) for own in self._sent[-1]])
+
 
 def _mask(sources: npt.NDArray[np.bool_] | None, like: Tensor) -> Tensor | None:
     return None if sources is None else torch.from_numpy(sources).to(like)

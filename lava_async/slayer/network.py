@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,25 +17,27 @@ from torch import Tensor, distributed
 from lava_async._semantics import checks, random
 from lava_async._semantics.decisive import Reset
 from lava_async._semantics.dropout import Dropout
-from lava_async._semantics.graph import Graph
+from lava_async._semantics.graph import Graph, check_early_decision
 from lava_async._semantics.schedule import Momentum, Schedule, check_schedule, check_stop_after
-from lava_async.errors import UnsupportedError, ValidationError
-from lava_async.slayer import hdf5
+from lava_async.errors import TrainingWarning, UnsupportedError, ValidationError
+from lava_async.slayer import decays, hdf5, norms
 from lava_async.slayer import surrogate as surrogates
 from lava_async.slayer.autocast import no_autocast
+from lava_async.slayer.delays import delay_of, delayed_output, is_undrawn, make_room
 from lava_async.slayer.devices import check_devices
 from lava_async.slayer.from_graph import PerPopulation, describe
-from lava_async.slayer.gradients import Unrolled, choose
+from lava_async.slayer.gradients import Ran, Unrolled, choose
 from lava_async.slayer.inputs import check_ids, check_shape
 from lava_async.slayer.integers import Integers
-from lava_async.slayer.layers import Layer
+from lava_async.slayer.layers import Layer, SpikingLayer, persists
 from lava_async.slayer.learning import Learning
-from lava_async.slayer.links import delayed
+from lava_async.slayer.persistent import Stream
 from lava_async.slayer.rules import Carried
 from lava_async.slayer.settings import Settings
 from lava_async.slayer.structure import Structure
 from lava_async.slayer.transforms import refuse_transforms, unsupported
 from lava_async.slayer.weights import unchanged
+from lava_async.slayer.wiring import Wiring
 
 
 class Network(torch.nn.Module):
@@ -52,14 +55,20 @@ class Network(torch.nn.Module):
     CPU: tensors elsewhere go there and back. ``"unrolled"`` is the published method, autograd
     through every forward step in PyTorch.
 
+    Each call begins at zero; if the blocks' neurons have ``persistent_state=True``, where the last
+    one ended: then ``net(x1)`` and ``net(x2)`` are one call with both, one after the other in
+    time, cut in two, but no gradient goes from one to the other. `reset_state` begins anew.
+
     Blocks are not called: their weights, by whatever reparametrisation (weight norm, pruning,
     …), and neurons are read. What a block does beyond these is refused by name.
 
     Parameters
     ----------
     blocks : iterable of torch.nn.Module
-        ``slayer.block.cuba``'s `Input`, `Flatten`, `Dense` and `Conv`, as for a sequential
-        network.
+        ``slayer.block.cuba``'s `Input`, `Flatten`, `Dense`, `Conv`, `ConvT`, `Pool`, `Unpool`,
+        `Recurrent` and `KWTA`, as for a sequential network; at its end `Affine`, or a `Dense` or
+        `Conv` without neurons, then `Average` and `TimeDecimation`, each of which may be left
+        out. Axonal delays of blocks, if they have such, delay all that leaves them, and learn.
     schedule : Schedule
         Any; can be set later too.
     sources : dict of int to list, optional
@@ -67,8 +76,9 @@ class Network(torch.nn.Module):
         blocks' indices, ``la.INPUT``, or pairs (one of these, delay in time steps); sources are
         concatenated along their channels in this order. ``{2: [1, 0], 1: [0, (2, 3)]}`` lets
         block 2 see block 0 beside block 1 (a skip connection), and block 1 see block 2 beside
-        block 0, three time steps late (a recurrent one). A delay may also be one for each neuron
-        of the source. Blocks without neurons pass on what they see.
+        block 0, three time steps late (a recurrent one). ``{2: [Sum(0, 1)]}`` adds the two, as
+        ``a(x) + b(x)`` does (a residual connection; see `Sum`). A delay may also be one for each
+        neuron of the source. Blocks without neurons pass on what they see.
     output : int or (int, delay)
         Index of the block whose spikes are returned, the last by default, and how many time
         steps late.
@@ -119,7 +129,7 @@ class Network(torch.nn.Module):
     Raises
     ------
     UnsupportedError
-        A block asks for something that is not run: delay, norm, learnable decays, …
+        A block asks for something that is not run: graded spikes, resonators, …
     ValidationError
         An argument is outside what is described here.
     """
@@ -168,6 +178,7 @@ class Network(torch.nn.Module):
         self.register_buffer("samples_seen", torch.zeros((), dtype=torch.int64))
         self._evaluated = 0
         self._learning = Learning()
+        self._stream: Stream | None = None  # no buffer, which several processes would share
         if input_shape is not None:
             self._structure.wire(checks.shape("Network: input_shape", input_shape))
         _warn_of_shift(self._layers)
@@ -185,7 +196,8 @@ class Network(torch.nn.Module):
 
         `graph` gives it back, number for number; connections of a kind of your own as
         `Sparse`. Populations that a block of SLAYER can say are such blocks, others a
-        `Population`.
+        `Population`. Delays that a block's own can say are one, and stay until it is told to learn,
+        ``block.delay.requires_grad_()``.
 
         Parameters
         ----------
@@ -200,12 +212,24 @@ class Network(torch.nn.Module):
         ValidationError
             An argument is outside what is described here.
         """
+        return cls._of(graph, (), tau_grad, scale_grad, **settings)
+
+    @classmethod
+    def _of(
+        cls,
+        graph: Graph,
+        tied: Sequence[Sequence[int]],
+        tau_grad: PerPopulation,
+        scale_grad: PerPopulation,
+        **settings: Any,
+    ) -> Network:
+        """`from_graph`, where connections may share their weights."""
         if not isinstance(graph, Graph):
             raise ValidationError("Network", "graph", "a Graph", type(graph).__name__)
         for name in ("sources", "output", "input_shape"):
             if name in settings:
                 raise ValidationError("Network", name, "what the graph says", settings[name])
-        described = describe(graph, tau_grad, scale_grad)
+        described = describe(graph, tau_grad, scale_grad, tied)
         settings.setdefault("schedule", graph.schedule)
         net = cls(
             described.blocks, sources=described.sources, output=described.output, **settings
@@ -248,8 +272,10 @@ class Network(torch.nn.Module):
         UnsupportedError
             It holds something valid that is not run here.
         """
-        graph, neurons = hdf5.read(path, input_shape, tau_grad=tau_grad, scale_grad=scale_grad)
-        return cls.from_graph(graph, **neurons, **settings)
+        graph, neurons, tied = hdf5.read(
+            path, input_shape, tau_grad=tau_grad, scale_grad=scale_grad
+        )
+        return cls._of(graph, tied, **neurons, **settings)
 
     # ------------------------------------------------------------ settings
 
@@ -284,7 +310,8 @@ class Network(torch.nn.Module):
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of one frame of the output, known with `input_shape`."""
-        return self._structure.wired("output_shape").output_shape
+        wiring = self._structure.wired("output_shape")
+        return wiring.tail.output_shape(wiring.output_shape)
 
     @property
     def _structure(self) -> Structure:
@@ -300,7 +327,7 @@ class Network(torch.nn.Module):
         return self.samples_seen.device
 
     def train(self, mode: bool = True) -> Network:
-        """As `torch.nn.Module.train`; evaluation that follows training starts a new stream."""
+        """As `torch.nn.Module.train`; evaluation after training numbers its samples from 0."""
         if self.training and not mode:
             self._evaluated = 0
         return super().train(mode)
@@ -323,7 +350,8 @@ class Network(torch.nn.Module):
         sample_ids : (N,) array of int, optional
             Each sample's own index, the key of its random draws. By default samples are
             numbered in the order in which they come: on and on in training (the count is
-            part of ``state_dict``), and from 0 in each evaluation that follows training. Under
+            part of ``state_dict``), and from 0 in each evaluation that follows training. Where
+            neurons persist, the samples are those of the last call. Under
             `torch.distributed` no two ranks share an index: of a batch of N on each of R ranks
             sample i of rank r is number i R + r, as ``DistributedSampler`` deals them out, and
             the count goes on by N R.
@@ -334,17 +362,21 @@ class Network(torch.nn.Module):
         -------
         y : (N, C, T) or (N, C, H, W, T)
             How often each output neuron fired: 0 or 1, and more only under refractory
-            dropout. Exact under autocast, too.
+            dropout. Of a network that ends in a readout its current or voltage in each time step,
+            in SLAYER's units, in which an integer weight of 64 is 1. `Average` and
+            `TimeDecimation` at the end leave their own C and T. Exact under autocast, too.
         spikes : (N, neurons, T), with ``return_spikes``
             The same of every neuron, as `lava_async.Record.all_spikes`; differentiable.
         penalty : tensor of one number, with ``Network(penalty=…)``
         counts : (1, blocks), if blocks have ``count_log=True``
-            The share of neurons and time steps in which these blocks, in their order, spiked.
+            The share of neurons and time steps in which these blocks, in their order, spiked;
+            those that are read out are left out, as SLAYER does.
 
         Raises
         ------
         ValidationError
-            Wrong shape, or values that are not whole numbers >= 0.
+            Wrong shape, values that are not whole numbers >= 0, or other samples than those of the
+            last call, where neurons persist.
         UnsupportedError
             A block asks for something that is not run.
         ForwardStepLimitError
@@ -352,35 +384,51 @@ class Network(torch.nn.Module):
         """
         refuse_transforms()
         check_shape(x, self.input_shape)
+        if torch.is_grad_enabled() and _rank()[1] > 1:
+            self._refuse_undrawn()
         wiring = self._structure.wire(tuple(x.shape[1:-1]))
         for layer in self._layers:
             layer.check()
-        ids = self._ids(sample_ids, len(x))
-        logged = [p for p, own in enumerate(wiring.layers) if own.block.count_log]
+        stream = self._goes_on(wiring, sample_ids, len(x))
+        ids = self._ids(sample_ids, len(x)) if stream is None else stream.ids
+        logged = [
+            p for p, own in enumerate(wiring.layers) if own.can_fire and own.block.count_log
+        ]
         everyone = return_spikes or self.penalty is not None or bool(logged)
         pattern = wiring.pattern
         returned = next(self.parameters()).dtype  # SLAYER's neurons have some
         with no_autocast(x.device):
-            integers = Integers(
-                wiring, torch.float64 if returned == torch.float64 else torch.float32
-            )
-            check_devices(x, wiring, integers)
-            dropout = self.dropout if self.training else Dropout()
+            dtype = torch.float64 if returned == torch.float64 else torch.float32
+            check_early_decision("Network", self.stop_after, wiring.output.can_fire)
             settings = Settings(
-                self.schedule, check_stop_after(self.schedule, self.stop_after), dropout,
-                self.num_threads or torch.get_num_threads(),
+                self.schedule, check_stop_after(self.schedule, self.stop_after),
+                self._dropout(wiring), self.num_threads or torch.get_num_threads(),
+                kept=None if stream is None else stream.kept,
             )  # fmt: skip
+            learning = [own for own in wiring.layers if norms.learns(own.neuron.norm)]
+            if learning:
+                settings = dataclasses.replace(settings, with_currents=True)
+                learning = self._begin_statistics(learning, wiring, settings, dtype, x, ids)
+            integers = Integers(wiring, dtype)
+            check_devices(x, wiring, integers)
             learns = self.training and torch.is_grad_enabled()
             for remark in self._gradient.remarks(settings, x.device, learns):
                 self._learning.once(remark)
             ran = self._gradient.run(wiring, integers, settings, x, ids, everyone)
+            outcome = ran.spikes if ran.readout is None else ran.readout
             if learns and ran.fired is not None:
-                self._learning.watch(wiring, integers, ran.fired, ran.spikes, ran.execution)
+                self._learning.watch(wiring, integers, ran.fired, outcome, ran.execution)
+            _see_statistics(learning, wiring, ran, first=False)
             spikes = ran.spikes.to(x.device, returned)
-            output = spikes[:, pattern.slice(pattern.output)] if everyone else spikes
-            result: list[Any] = [
-                delayed(output, pattern.output_delay).unflatten(1, wiring.output_shape)
-            ]
+            if ran.readout is not None:
+                output = ran.readout.to(x.device, returned)
+            else:
+                output = spikes[:, pattern.slice(pattern.output)] if everyone else spikes
+            late = delayed_output(output, pattern.output_delay, integers.delays[pattern.output])
+            if stream is not None and ran.left is not None:
+                late = stream.let_out(late)
+                stream = stream.after(ran.left, output, pattern.output_delay)
+            result: list[Any] = [wiring.tail.decode(late.unflatten(1, wiring.output_shape))]
             if return_spikes:
                 result.append(spikes)
             if self.penalty is not None:
@@ -388,7 +436,69 @@ class Network(torch.nn.Module):
             if logged:
                 rates = [spikes[:, pattern.slice(p)].detach().mean() for p in logged]
                 result.append(torch.stack(rates).reshape(1, -1))
+        if stream is not None:
+            self._stream = stream
         return result[0] if len(result) == 1 else tuple(result)
+
+    def _refuse_undrawn(self) -> None:
+        """Raise `ValidationError` if each of several processes would draw numbers of its own."""
+        for layer in self._layers:
+            if not isinstance(layer, SpikingLayer):
+                continue
+            found = {
+                "delay": is_undrawn(delay_of(layer.block)), "decays": decays.wait(layer.neuron),
+            }
+            for what, undrawn in found.items():
+                if undrawn:
+                    wanted = "one, by a forward pass in torch.no_grad(), before several processes"
+                    raise ValidationError(layer.where, what, wanted, "none yet")
+
+    def _dropout(self, wiring: Wiring) -> Dropout:
+        """That of this pass: the network's, with that of neurons of their own."""
+        dropout = self.dropout if self.training else Dropout()
+        own = [layer.dropout for layer in wiring.layers]
+        if not any(own):
+            return dropout
+        lost = [1 - (1 - float(dropout.spike)) * (1 - p) for p in own]  # type: ignore[arg-type]
+        each = np.repeat(lost, [layer.size for layer in wiring.layers])
+        return dataclasses.replace(dropout, spike=tuple(each.tolist()))
+
+    def _begin_statistics(
+        self, learning: Sequence[SpikingLayer], wiring: Wiring, settings: Settings,
+        dtype: torch.dtype, x: Tensor, ids: npt.NDArray[np.int64],
+    ) -> Sequence[SpikingLayer]:  # fmt: skip
+        """Those of norms that have none, from a pass without norms; the layers that are left."""
+        new = [layer for layer in learning if norms.is_new(layer.neuron.norm)]
+        if not new:
+            return learning
+        for layer in new:
+            norms.prepare(layer.neuron.norm)
+        with torch.no_grad():
+            integers = Integers(wiring, dtype)
+            check_devices(x, wiring, integers)
+            ran = self._gradient.run(wiring, integers, settings, x, ids, everyone=False)
+        _see_statistics(new, wiring, ran, first=True)
+        return [layer for layer in learning if layer not in new]
+
+    def reset_state(self) -> None:
+        """Let the next call begin anew: at zero, with nothing under way, and new samples.
+
+        Of neurons with ``persistent_state=True``; others do so at each call.
+        """
+        self._stream = None
+
+    def _goes_on(
+        self, wiring: Wiring, sample_ids: npt.ArrayLike | None, count: int
+    ) -> Stream | None:
+        """Where this call begins, if neurons persist."""
+        if not persists(wiring.layers):
+            if self._stream is not None:
+                self._stream = None
+            return None
+        if self._stream is None:
+            return Stream.begin(self._ids(sample_ids, count), wiring)
+        self._stream.check(wiring, count, sample_ids)
+        return self._stream
 
     def _ids(self, sample_ids: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64]:
         if sample_ids is not None:
@@ -420,14 +530,18 @@ class Network(torch.nn.Module):
         with unchanged(self.blocks):
             for layer in layers:
                 layer.check()
-            weights = [layer.weights() for layer in layers]
+            weights = [layer.whole_weights() for layer in layers]
             return wiring.pattern.replace(
                 populations=tuple(
-                    layer.population(name) for layer, name in zip(layers, names, strict=True)
+                    layer.population(name, own.shape)
+                    for layer, name, own in zip(
+                        layers, names, wiring.pattern.populations, strict=True
+                    )
                 ),
                 connections=tuple(
                     edge.weighted(edge.pick(weights[edge.target])) for edge in wiring.edges
                 ),
+                decoding=wiring.tail.decoding(),
                 schedule=self.schedule,
             )
 
@@ -446,7 +560,7 @@ class Network(torch.nn.Module):
         """
         wiring = self._structure.wired("export_hdf5()")
         chain = self._layers if wiring.is_chain else None
-        hdf5.write(path, self.graph(), wiring.layers, chain)
+        hdf5.write(path, self.graph(), wiring.layers, chain, wiring.tied)
 
     def __prepare_scriptable__(self) -> NoReturn:
         raise unsupported("torch.jit.script")
@@ -472,8 +586,36 @@ class Network(torch.nn.Module):
             for key in own:  # of a Sequential
                 if key[len(prefix) :].split(".")[0].isdecimal():
                     state_dict[f"{prefix}blocks.{key[len(prefix) :]}"] = state_dict.pop(key)
+        for index, block in enumerate(self.blocks):
+            _make_room(block, state_dict, f"{prefix}blocks.{index}.")
         state_dict.setdefault(f"{prefix}samples_seen", self.samples_seen)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _make_room(block: torch.nn.Module, state_dict: Mapping[str, Tensor], prefix: str) -> None:
+    """For what SLAYER's blocks have one of until their first forward, and then many."""
+    values = state_dict.get(f"{prefix}delay.delay")
+    if values is not None and (delay := delay_of(block)) is not None:
+        make_room(delay, values)
+    neuron: Any = getattr(block, "neuron", None)
+    for name in decays.NAMES if neuron is not None else ():
+        values = state_dict.get(f"{prefix}neuron.{name}")
+        if values is not None:
+            decays.make_room(neuron, name, values)
+    norm, values = getattr(neuron, "norm", None), f"{prefix}neuron.norm.running_mean"
+    if norm is not None and values in state_dict:
+        norms.make_room(norm, state_dict[values])
+
+
+def _see_statistics(
+    learning: Sequence[SpikingLayer], wiring: Wiring, ran: Ran, first: bool
+) -> None:
+    """The norms of layers take up the statistics of a batch that has run."""
+    if ran.current is None:
+        return
+    for layer in learning:
+        neuron, here = layer.neuron, wiring.pattern.slice(wiring.layers.index(layer))
+        norms.see(neuron.norm, ran.current[:, :, here], neuron.shape[0], neuron.s_scale, first)
 
 
 def _rank() -> tuple[int, int]:
@@ -490,5 +632,5 @@ def _warn_of_shift(layers: list[Layer]) -> None:
             f"{', '.join(shifted)}: delay_shift=True has no effect: asynchronous execution has "
             "no shift by one time step per layer, nor has this network under LayerSync. "
             "Pass delay_shift=False to the blocks.",
-            stacklevel=3,
+            TrainingWarning, stacklevel=3,
         )

@@ -5,7 +5,7 @@ Membrane units throughout: a spike through weight ``w`` is worth ``w << 6``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,12 +51,33 @@ class Neurons:
     bias: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class States:
+    """Where a batch is between two time steps.
+
+    Attributes
+    ----------
+    time_step : int
+        The one that comes next.
+    current, voltage : (B, N) tensors
+        Membrane units.
+    late : iterable of lists of (int, tensor)
+        Populations and the currents (B, size) on their way to them, for each time step to come.
+    """
+
+    time_step: int
+    current: Tensor
+    voltage: Tensor
+    late: Iterable[Sequence[tuple[int, Tensor]]] = ()
+
+
 class Decay:
     """``decay`` of `lava_async._semantics.dynamics` on floats; products of 36 bits need float64."""
 
     def __init__(self, decay: Tensor, dtype: torch.dtype, truncate: Callable[[Tensor], Tensor]):
         self.keep = (dyn.DECAY_ONE - decay) / dyn.DECAY_ONE
-        self.forgets = not bool(self.keep.any())
+        # One that learns need not forget for ever.
+        self.forgets = not (self.keep.requires_grad or bool(self.keep.any()))
         self.dtype = dtype
         self.truncate = truncate
 

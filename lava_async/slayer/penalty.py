@@ -28,7 +28,8 @@ class SpikePenalty:
 
     def __init__(self, target_density: float | None = None):
         if target_density is not None and not 0 <= target_density <= 1:
-            raise ValidationError("SpikePenalty", "target_density", "0..1", target_density)
+            wanted = "a number in [0, 1]"
+            raise ValidationError("SpikePenalty", "target_density", wanted, target_density)
         self.target_density = target_density
 
     def __call__(self, spikes: Tensor) -> Tensor:

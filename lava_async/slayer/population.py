@@ -109,6 +109,7 @@ class PopulationLayer(SpikingLayer):
     """`Population`."""
 
     kind = Population
+    exported = False
     thresholds = range(max(NETX_NEVER_FIRES) + 1)
 
     def check(self) -> None:
@@ -122,12 +123,15 @@ class PopulationLayer(SpikingLayer):
 
     def edges(self, target: int, pieces: Sequence[Piece], shape: Shape) -> list[Edge]:
         synapses = list(self.block.synapses)
-        if len(pieces) != len(synapses):
+        sources = sorted({piece.first for piece in pieces})
+        if len(sources) != len(synapses):
             raise ValidationError(
-                self.where, "sources", f"{len(synapses)}, one for each synapse", len(pieces)
+                self.where, "sources", f"{len(synapses)}, one for each synapse", len(sources)
             )
         found = []
-        for number, (synapse, piece) in enumerate(zip(synapses, pieces, strict=True)):
+        for piece in pieces:
+            number = sources.index(piece.first)  # what is added shares one
+            synapse: Any = synapses[number]
             connection = dataclasses.replace(
                 synapse.connection, source=piece.source, target=target, delay=piece.delay
             )

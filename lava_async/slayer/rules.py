@@ -38,7 +38,7 @@ class Carried:
             raise ValidationError("Carried", "strength", "a number >= 0", repr(self.strength))
         if not 0 <= self.time_decay <= 1:
             raise ValidationError(
-                "Carried", "time_decay", "a number in 0..1", repr(self.time_decay)
+                "Carried", "time_decay", "a number in [0, 1]", repr(self.time_decay)
             )
 
 

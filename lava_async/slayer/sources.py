@@ -15,8 +15,27 @@ Source = tuple[int, Delay]
 """A block's index or `INPUT`, and a delay."""
 
 
-def check_sources(names: Sequence[str], sources: Any) -> list[list[Source]]:
-    """Of every block, those that ``sources`` does not name included.
+class Sum:
+    """One source of a block of `Network`: the spikes of several, added place by place.
+
+    What is ``x = a(x) + b(x)`` in front of a block in SLAYER, a residual connection:
+    ``sources={2: [Sum(0, 1)]}``. The block sees each of them through the same weights.
+
+    Parameters
+    ----------
+    sources : int or (int, delay)
+        Blocks' indices, ``la.INPUT``, or pairs (one of these, delay in time steps), of one shape.
+    """
+
+    def __init__(self, *sources: Any):
+        self.sources = sources
+
+    def __repr__(self) -> str:
+        return f"Sum({', '.join(map(repr, self.sources))})"
+
+
+def check_sources(names: Sequence[str], sources: Any) -> list[list[Sum]]:
+    """Of every block, those that ``sources`` does not name included; each a sum of `Source`.
 
     Raises
     ------
@@ -37,14 +56,15 @@ def check_sources(names: Sequence[str], sources: Any) -> list[list[Source]]:
     ]
 
 
-def default(index: int) -> list[Source]:
+def default(index: int) -> list[Sum]:
     """The block before, or the input."""
-    return [(index - 1 if index else INPUT, 0)]
+    return [Sum((index - 1 if index else INPUT, 0))]
 
 
-def is_default(index: int, sources: Sequence[Source]) -> bool:
-    (before, _), *_ = default(index)
-    return len(sources) == 1 and sources[0][0] == before and not np.any(sources[0][1])
+def is_default(index: int, sources: Sequence[Sum]) -> bool:
+    seen = [source for added in sources for source in added.sources]
+    before = index - 1 if index else INPUT
+    return len(seen) == 1 and seen[0][0] == before and not np.any(seen[0][1])
 
 
 def check_output(names: Sequence[str], output: Any) -> Source:
@@ -63,17 +83,23 @@ def check_output(names: Sequence[str], output: Any) -> Source:
     return int(index) % count, delay
 
 
-def _checked(where: str, sources: Any, count: int) -> list[Source]:
+def _checked(where: str, sources: Any, count: int) -> list[Sum]:
     wanted = (
-        f"a list of blocks' indices in 0..{count - 1}, INPUT, or pairs (one of these, delay)"
+        f"a list of blocks' indices in 0..{count - 1}, INPUT, pairs (one of these, delay), or "
+        "a Sum of these"
     )
     if not isinstance(sources, list):
         raise ValidationError(where, "sources", wanted, repr(sources))
-    pairs = [_pair(where, "sources", source) for source in sources]
-    for index, _ in pairs:
-        if not (_is_integer(index) and (index == INPUT or 0 <= index < count)):
+    checked = []
+    for source in sources:
+        added = source.sources if isinstance(source, Sum) else (source,)
+        pairs = [_pair(where, "sources", each) for each in added]
+        if not pairs or not all(
+            _is_integer(index) and (index == INPUT or 0 <= index < count) for index, _ in pairs
+        ):
             raise ValidationError(where, "sources", wanted, repr(sources))
-    return [(int(index), delay) for index, delay in pairs]
+        checked.append(Sum(*((int(index), delay) for index, delay in pairs)))
+    return checked
 
 
 def _pair(where: str, what: str, source: Any) -> tuple[Any, Delay]:

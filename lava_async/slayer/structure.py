@@ -9,6 +9,7 @@ from torch.nn import ModuleList
 
 from lava_async._semantics.connections import Shape
 from lava_async.errors import ValidationError
+from lava_async.slayer.delays import Steps
 from lava_async.slayer.layers import Layer, SpikingLayer
 from lava_async.slayer.sources import check_output, check_sources
 from lava_async.slayer.weights import unchanged
@@ -43,7 +44,8 @@ class Structure:
         sources, output = self._given
         self._sources = check_sources(names, sources)
         self._output = check_output(names, output)
-        self._wiring: Wiring | None = None
+        self._wiring: Wiring | None = None  # without the delays of blocks
+        self._late: Wiring | None = None  # with them
         self._names: Sequence[str] | None = None
         self._order: Sequence[int] | None = None
         with unchanged(self.blocks):
@@ -58,6 +60,7 @@ class Structure:
         for block in self.blocks:
             inner: Any = block._modules
             parts += block, inner.get("neuron"), inner.get("synapse")
+            parts += inner.get("input_synapse"), inner.get("recurrent_synapse")
             parts += inner.get("synapses") or ()  # of a Population
         return parts
 
@@ -73,7 +76,7 @@ class Structure:
     def keep(self, names: Sequence[str], order: Sequence[int]) -> None:
         """Names of populations and order of connections, as another graph has them."""
         self._names, self._order = names, order
-        self._wiring = None
+        self._wiring = self._late = None
 
     def names(self) -> Sequence[str]:
         """Of the populations."""
@@ -94,9 +97,24 @@ class Structure:
         for layer, population in zip(
             self._wiring.layers, self._wiring.pattern.populations, strict=True
         ):
-            if layer.block.neuron.shape != population.shape:  # another network's blocks, too
+            # They may have become another network's blocks, too.
+            if layer.neuron.shape != layer.seen(population.shape):
                 layer.settle(population.shape)
-        return self._wiring
+        return self._with_delays(self._wiring)
+
+    def _with_delays(self, wiring: Wiring) -> Wiring:
+        """The wiring with the blocks' delays, which may be others in each pass."""
+        steps = [
+            layer.steps(population.shape)
+            for layer, population in zip(
+                wiring.layers, wiring.pattern.populations, strict=True
+            )
+        ]
+        if all(own is None for own in steps):
+            return wiring
+        if self._late is None or _numbers(steps) != _numbers(self._late.steps):
+            self._late = wiring.late(steps, self._late)
+        return self._late
 
     def wired(self, what: str) -> Wiring:
         """The same, once a shape is known."""
@@ -109,4 +127,8 @@ class Structure:
 
     def __getstate__(self) -> dict[str, Any]:
         # The wiring holds functions of the moment; it is made anew when needed.
-        return {**vars(self), "_wiring": None}
+        return {**vars(self), "_wiring": None, "_late": None}
+
+
+def _numbers(steps: Sequence[Steps | None]) -> list[bytes | None]:
+    return [None if own is None else own.tobytes() for own in steps]

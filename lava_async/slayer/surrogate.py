@@ -78,7 +78,6 @@ def resolve(surrogate: str | Surrogate) -> Surrogate:
     if isinstance(surrogate, str) and surrogate in SURROGATES:
         return SURROGATES[surrogate]
     if not callable(surrogate):
-        raise ValidationError(
-            "Network", "surrogate", f"one of {sorted(SURROGATES)} or a callable", repr(surrogate)
-        )
+        wanted = f"one of {', '.join(SURROGATES)}, or a callable"
+        raise ValidationError("Network", "surrogate", wanted, repr(surrogate))
     return surrogate

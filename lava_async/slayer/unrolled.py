@@ -28,7 +28,7 @@ from lava_async._semantics.schedule import AsyncSchedule
 from lava_async.errors import ForwardStepLimitError
 from lava_async.slayer.draws import Draws
 from lava_async.slayer.links import Immediate, Late, Link
-from lava_async.slayer.neurons import Decay, Neurons, clipped, wrapped
+from lava_async.slayer.neurons import Decay, Neurons, States, clipped, wrapped
 from lava_async.slayer.pool import Pool
 from lava_async.slayer.rules import Rules, above
 
@@ -110,7 +110,9 @@ def unlayered(
     ids: npt.NDArray[np.int64],
     dropout: Dropout,
     max_forward_steps: int,
-) -> Tensor:
+    output: int,
+    begun: States,
+) -> tuple[Tensor, Tensor, States]:
     """Run populations asynchronously.
 
     Parameters
@@ -129,11 +131,18 @@ def unlayered(
         ``dropout.input`` is up to the caller.
     max_forward_steps : int
         Cap of one time step.
+    output : int
+        A population whose voltages are wanted.
+    begun : States
+        What is on its way there is up to the caller.
 
     Returns
     -------
-    (T, B, N)
+    spikes : (T, B, N)
         How often each neuron fired in each time step.
+    voltage : (T, B, size)
+        At the end of each time step, membrane units.
+    left : States
 
     Raises
     ------
@@ -143,17 +152,24 @@ def unlayered(
         A state outgrew float32: call again with inputs and weights in float64.
     """
     like = next(current for current in inputs if current is not None)
-    run = _Run(like, links, neurons, schedule, rules, ids, dropout, max_forward_steps)
-    steps = range(len(like))
-    return torch.stack(
-        [run.time_step(t, [None if part is None else part[t] for part in inputs]) for t in steps]
-    )
+    run = _Run(like, links, neurons, schedule, rules, ids, dropout, max_forward_steps, begun)
+    first = sum(neurons.sizes[:output])
+    here = slice(first, first + neurons.sizes[output])
+    spikes, voltages = [], []
+    for t in range(len(like)):
+        now = [None if part is None else part[t] for part in inputs]
+        spikes.append(run.time_step(begun.time_step + t, now))
+        voltages.append(run.v[:, here])
+    left = States(begun.time_step + len(like), run.u, run.v, run.late.left())
+    return torch.stack(spikes), torch.stack(voltages), left
 
 
 class _Run:
     """One batch: constants, and the state (B, N) between time steps."""
 
-    def __init__(self, like, links, neurons, schedule, rules, ids, dropout, max_forward_steps):
+    def __init__(
+        self, like, links, neurons, schedule, rules, ids, dropout, max_forward_steps, begun
+    ):  # fmt: skip
         self.rules = rules
         self.sizes = list(neurons.sizes)
         self.max_forward_steps = max_forward_steps
@@ -170,8 +186,7 @@ class _Run:
         unit, tau, scale = (p.to(dtype) for p in (neurons.unit, neurons.tau, neurons.scale))
         self.derivative = lambda distance: rules.surrogate(distance / unit, tau, scale) / unit
 
-        self.u = like.new_zeros(len(ids), sum(self.sizes))
-        self.v = torch.zeros_like(self.u)
+        self.u, self.v = begun.current.to(like), begun.voltage.to(like)
         self.credit = torch.zeros_like(self.u)  # its value is what waits in the pool
 
     def time_step(self, time_step: int, inputs: Sequence[Tensor | None]) -> Tensor:
@@ -211,8 +226,7 @@ class _Run:
         return residual
 
     def integrate(self, current: Tensor) -> None:
-        if not self.decay_u.forgets:  # else the current is never seen again
-            self.u = wrapped(self.u + current)
+        self.u = wrapped(self.u + current)
         self.v = clipped((self.v + current) * self.awake)
 
     def evaluate(self, touched: Tensor, time_step: int, forward_step: int) -> None:
@@ -227,7 +241,7 @@ class _Run:
                 spike=rules.spike(distance).mul_(active),
                 distance=distance,
                 active=active,
-                kept=self.draws.kept(time_step, forward_step, v) if dropout.spike else None,
+                kept=self.draws.kept(time_step, forward_step, v) if dropout.drops_spikes else None,
                 share=None if rules.credit.strength == 1
                 else fired + (1 - fired) * rules.credit.strength,
                 derivative=self.derivative,
@@ -264,5 +278,5 @@ class _Run:
         sample = int(np.flatnonzero(waiting)[0])
         return ForwardStepLimitError(
             f"sample {self.ids[sample]}, time step {time_step}", "forward steps",
-            f"rest within {self.max_forward_steps}", f"{waiting[sample]} spikes still waiting",
+            f"rest within {self.max_forward_steps}", f"spikes still waiting: {waiting[sample]}",
         )

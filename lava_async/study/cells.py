@@ -19,18 +19,20 @@ from typing import Any
 import numpy as np
 
 import lava_async
-from lava_async import metrics
+from lava_async._parts import parts
 from lava_async._semantics import schedule as schedules
 from lava_async._semantics.graph import Graph
-from lava_async._simulate import simulate
+from lava_async.datasets import lookup
 from lava_async.errors import ExecutionError, TrainingWarning
-from lava_async.study.data import Split, fit_to, load_split
+from lava_async.study.data import Split, first, fit_to, load_split
+from lava_async.study.runs import run_split
 from lava_async.study.settings import Settings
 
 _PACKAGE = Path(lava_async.__file__).parent
 _DETERMINED_BY = (
-    "_files", "_kernel", "_semantics", "_simulate.py", "datasets", "metrics", "slayer",
-    "study/cells.py", "study/data.py", "study/recipe.py", "study/settings.py",
+    "_files", "_kernel", "_parts.py", "_semantics", "_simulate.py", "datasets", "metrics",
+    "slayer", "study/cells.py", "study/data.py", "study/recipe.py", "study/runs.py",
+    "study/settings.py",
 )  # fmt: skip
 
 
@@ -51,21 +53,24 @@ def describe_data(
     name: str, samples: int | None, train: bool, root: str | None
 ) -> dict[str, Any]:
     """A split in a cell's configuration: what makes it, and a digest of what that made here."""
-    digest = load(name, samples, train, root)[1]
+    digest = load(name, samples, train, root, lookup.folder())[1]
     return {"name": name, "samples": samples, "train": train, "digest": digest}
 
 
 @functools.lru_cache(maxsize=2)  # the splits of one data set
 def load(
-    name: str, samples: int | None, train: bool, root: str | None
+    name: str, samples: int | None, train: bool, root: str | None, folder: str
 ) -> tuple[Split, str]:
-    """The first ``samples`` of a split, and their digest; ``root`` is where it is on the disk."""
-    x, labels = load_split(name, train, root)
-    x, labels = np.asarray(x[:samples]), labels[:samples]
+    """The first ``samples`` of a split, and their digest.
+
+    ``root`` is where it is on the disk; ``folder``, `lookup.folder`, what its name may go by.
+    """
+    x, labels = first(samples, load_split(name, train, root))
     sha = hashlib.sha256()
-    for array in (x, labels):
-        sha.update(f"{array.dtype} {array.shape}\n".encode())
-        sha.update(np.ascontiguousarray(array).data)
+    for each in (x, labels):
+        sha.update(f"{each.dtype} {each.shape}\n".encode())
+        for part in parts(each):
+            sha.update(np.ascontiguousarray(each[part]).data)
     return (x, labels), sha.hexdigest()
 
 
@@ -75,7 +80,9 @@ def _load_described(configuration: dict[str, Any], root: str | None) -> Split:
         wanted = f"{configuration['code']['version']}, with the sources that the study began with"
         raise ExecutionError("worker", "lava_async", wanted, code()["version"])
     data = configuration["data"]
-    split, digest = load(data["name"], data["samples"], data["train"], root)
+    split, digest = load(
+        data["name"], data["samples"], data["train"], root, lookup.folder()
+    )
     if digest != data["digest"]:
         raise ExecutionError(
             f"data {data['name']}", "samples", "those that the study began with", "others"
@@ -154,25 +161,21 @@ def run(
 def _run(graph: Graph, configuration: dict[str, Any], root: str | None) -> dict[str, Any]:
     x, labels = _load_described(configuration, root)
     stop = configuration["stop_after"]
-    record = simulate(
-        graph, fit_to(graph, x, labels, "network"),
+    totals = run_split(
+        graph, fit_to(graph, x, labels, "network"), labels,
         schedules.from_dict(configuration["schedule"]), stop_after=stop, num_threads=1,
     )  # fmt: skip
-    steps = metrics.decision_latency(record)
-    time_steps = metrics.decision_latency(record, "time_steps")
-    decided = steps >= 0
-    # Of early decision every sample ends where it is decided: no course of its own.
-    curve = None if stop is not None else metrics.accuracy_curve(record, labels)[1]
     return {
-        "samples": len(labels),
+        "samples": totals.samples,
         "neurons": graph.num_neurons,
-        "time_steps": x.shape[-1],
-        "correct": int((metrics.predict(record) == labels).sum()),
-        "spikes": int(metrics.spikes_per_sample(record).sum()),
-        "synops": int(record.synops.sum()),
-        "forward_steps": int(record.forward_steps.sum()),
-        "decided": int(decided.sum()),
-        "decision_steps": int(steps[decided].sum()),
-        "decision_time_steps": int(time_steps[decided].sum()),
-        "curve": None if curve is None else np.rint(curve * len(labels)).astype(int).tolist(),
+        "time_steps": totals.time_steps,
+        "correct": totals.correct,
+        "spikes": int(totals.spikes.sum()),
+        "synops": totals.synops,
+        "forward_steps": totals.forward_steps,
+        "decided": totals.decided,
+        "decision_steps": totals.decision_steps,
+        "decision_time_steps": totals.decision_time_steps,
+        # Of early decision every sample ends where it is decided: no course of its own.
+        "curve": totals.correct_after.tolist() if stop is None else None,
     }

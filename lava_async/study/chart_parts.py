@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lava_async.plots._style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GRID,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    new_figure,
+)
 from lava_async.study.results import Cell, Results, Variant
 
 if TYPE_CHECKING:
@@ -20,49 +32,97 @@ class Look(NamedTuple):
     linestyle: str
 
 
-# Colours by M. Okabe, K. Ito, *Color Universal Design*, 2008.
 LOOKS = (
-    Look("#000000", "o", "-"),
-    Look("#0072B2", "s", "--"),
-    Look("#D55E00", "^", "-"),
-    Look("#009E73", "D", "-."),
-    Look("#CC79A7", "v", "-"),
-    Look("#E69F00", "P", ":"),
-    Look("#56B4E9", "X", "--"),
+    Look(BLACK, "o", "-"),
+    Look(BLUE, "s", "--"),
+    Look(VERMILION, "^", "-"),
+    Look(GREEN, "D", "-."),
+    Look(PURPLE, "v", "-"),
+    Look(ORANGE, "P", ":"),
+    Look(SKY, "X", "--"),
 )
-GRID = "#E6E6E6"
-GREY = "#8C8C8C"
 _LABEL = 40  # characters
 
 
-def figure_of(size: tuple[float, float], title: str) -> tuple[Figure, Axes]:
-    """A figure of one panel; ``size`` is in inches."""
-    from matplotlib.figure import Figure
+def rows_of(results: Results, variants: Iterable[Variant]) -> list[list[Variant]]:
+    """Variants by the row of panels that they are drawn in, at most as many as there are looks.
 
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots()
-    _bare(axes)
-    axes.set_title(title, loc="left")
-    return figure, axes
+    All in one where they fit. Else methods stay together; one with too many has rows of its own.
+    """
+    wanted = list(variants)
+    rows = [[v for v in wanted if v.kind in row] for row in _kinds(results)]
+    return [row for row in rows if row]
 
 
-def panels_of(count: int, title: str, sharey: bool = True) -> tuple[Figure, list[Axes]]:
-    """A figure of panels side by side."""
-    from matplotlib.figure import Figure
+def _kinds(results: Results) -> list[list[Variant]]:
+    kinds = [variant.kind for variant in results.main_variants()]
+    most = len(LOOKS)
+    rows: list[list[Variant]] = [[]]
+    for _, found in itertools.groupby(kinds, lambda kind: kind.method):
+        method = list(found)
+        count = -(-len(method) // most)
+        if count == 1 and len(rows[-1]) + len(method) <= most:
+            rows[-1] += method
+        else:
+            ends = [len(method) * part // count for part in range(count + 1)]
+            rows += [method[first:end] for first, end in itertools.pairwise(ends)]
+            rows += [[]] if count > 1 else []  # no other method joins a part of one
+    return [row for row in rows if row]
 
-    width = {1: 6.4, 2: 8.4}.get(count, 3.4 * count)
-    figure = Figure(figsize=(width, 4.4), layout="constrained")
-    panels = list(figure.subplots(1, count, sharey=sharey, squeeze=False)[0])
+
+def looks_of(results: Results) -> Mapping[Variant, Look]:
+    """Of each kind of variants, the same in all figures; those of a row all differ."""
+    return {kind: look for row in _kinds(results) for kind, look in zip(row, LOOKS, strict=False)}
+
+
+def panels_of(
+    rows: int, columns: int, title: str, sharey: bool = True
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of panels, row by row; those of a column share x, and all y, or those of a column.
+
+    Several rows have room for a legend each at their right.
+    """
+    shared = True if sharey else "col"
+    figure, panels = new_figure(
+        _size(rows, columns), title, rows, columns, sharex="col", sharey=shared
+    )
     for axes in panels:
-        _bare(axes)
         axes.grid(color=GRID)
-    figure.suptitle(title)
-    return figure, panels
+    return figure, _by_row(panels, columns)
 
 
-def _bare(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+def panels_with_lanes(
+    lanes: Sequence[int], columns: int, title: str
+) -> tuple[Figure, list[list[Axes]], list[list[Axes]]]:
+    """The same, and below each panel a strip of lanes, for marks that would hide one another.
+
+    lanes : how many the strips of each row of panels have, 0, 1, … from the top.
+    """
+    width, height = _size(len(lanes), columns)
+    strips = [0.2 + 0.14 * count for count in lanes]  # inches
+    ratios = [inches for strip in strips for inches in (3.0, strip)]
+    figure, found = new_figure(
+        (width, height + sum(strips)), title, 2 * len(lanes), columns, sharex="col", sharey="row",
+        height_ratios=ratios,
+    )  # fmt: skip
+    rows = _by_row(found, columns)
+    for count, above, below in zip(lanes, rows[::2], rows[1::2], strict=True):
+        for axes in above:
+            axes.grid(color=GRID)
+        for axes in below:
+            axes.grid(axis="x", color=GRID)
+            axes.tick_params(axis="y", left=False, labelleft=False)
+            axes.set_ylim(count - 0.3, -0.7)
+    return figure, rows[::2], rows[1::2]
+
+
+def _size(rows: int, columns: int) -> tuple[float, float]:
+    width = {1: 6.4, 2: 8.4}.get(columns, 3.4 * columns)
+    return (width, 4.4) if rows == 1 else (width + 3.4, 0.8 + 2.9 * rows)
+
+
+def _by_row(panels: Sequence[Axes], columns: int) -> list[list[Axes]]:
+    return [list(panels[first : first + columns]) for first in range(0, len(panels), columns)]
 
 
 def plot_cells(
@@ -105,25 +165,21 @@ def plot_cells(
     )  # fmt: skip
 
 
-def looks_of(results: Results, variants: Sequence[Variant]) -> Mapping[Variant, Look]:
-    """The same for a way of training in all figures, whichever of its penalties they show."""
-    kinds = [variant.kind for variant in results.main_variants()]
-    looks = {}
-    for variant in variants:
-        turn, place = divmod(kinds.index(variant.kind), len(LOOKS))
-        other = LOOKS[(place + turn) % len(LOOKS)]
-        looks[variant] = Look(LOOKS[place].color, other.marker, other.linestyle)
-    return looks
-
-
-def legend_below(figure: Figure, axes: Axes) -> None:
-    """What ``axes`` shows, in as many columns as the figure has room for."""
-    handles, labels = axes.get_legend_handles_labels()
-    inches = 0.7 + 0.08 * max(map(len, labels))  # of a column, in this font
-    columns = max(1, min(3, int(figure.get_figwidth() / inches)))
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
-    )
+def legends(figure: Figure, panels: Sequence[Sequence[Axes]]) -> None:
+    """What the first panel of each row shows: below the only one, or at the right of each."""
+    for row in panels:
+        handles, labels = row[0].get_legend_handles_labels()
+        if len(panels) > 1:
+            row[-1].legend(
+                handles, labels, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False,
+                fontsize=9,
+            )  # fmt: skip
+            continue
+        inches = 0.7 + 0.08 * max(map(len, labels))  # of a column, in this font
+        columns = max(1, min(3, int(figure.get_figwidth() / inches)))
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+        )
 
 
 def plain_ticks(axes: Axes) -> None:
@@ -138,12 +194,6 @@ def plain_ticks(axes: Axes) -> None:
 def percent(cell: Cell | None) -> float:
     """Its accuracy; NaN of none."""
     return float("nan") if cell is None else 100 * float(cell.accuracy)
-
-
-def with_spread(cell: Cell) -> str:
-    """Its accuracy (%), and how it spreads over the seeds."""
-    spread = cell.spread("accuracy")
-    return f"{percent(cell):.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
 
 
 def short(label: str) -> str:

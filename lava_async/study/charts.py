@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lava_async.plots._style import BLACK, BLUE, GREEN, GREY, GRID, PURPLE, VERMILION, new_figure
 from lava_async.study.chart_parts import (
-    GREY,
-    GRID,
-    figure_of,
-    legend_below,
+    Look,
+    legends,
     looks_of,
     panels_of,
+    panels_with_lanes,
     percent,
     plain_ticks,
     plot_cells,
+    rows_of,
     short,
-    with_spread,
 )
 from lava_async.study.results import Cell, Results, Variant, is_layer_by_layer, order_text
 from lava_async.study.table import Point
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # A marker and a colour each; orders of users' own share the last.
 _SCHEDULERS = {
-    "layer by layer": ("s", "#000000"),
-    "momentum": ("o", "#0072B2"),
-    "random": ("^", "#D55E00"),
-    "fifo": ("D", "#009E73"),
+    "layer by layer": ("s", BLACK),
+    "momentum": ("o", BLUE),
+    "random": ("^", VERMILION),
+    "fifo": ("D", GREEN),
 }
-_OWN = ("P", "#CC79A7")
+_OWN = ("P", PURPLE)
 _CONTRAST = 5.0  # points of accuracy, at least, from the darkest shade to the lightest
 
 
@@ -47,7 +48,7 @@ def accuracy_by_order(results: Results) -> Figure | None:
         [percent(results.cell(variant, run)) for run in results.orders] for variant in variants
     ]
     size = (2.9 + 1.12 * len(results.orders), 1.3 + 0.55 * len(variants))
-    figure, axes = figure_of(size, "Accuracy (%); framed: the worst order of each network")
+    figure, [axes] = new_figure(size, "Accuracy (%); framed: the worst order of each network")
     shares = [percent(cell) for found in cells.values() for cell in found]
     # Light where all is well, so that losses stand out; small ones do not look like large ones.
     lowest = min(*shares, max(shares) - _CONTRAST)
@@ -64,7 +65,7 @@ def accuracy_by_order(results: Results) -> Figure | None:
             j = results.orders.index(cell.run)
             light = image.norm(values[i][j]) > 0.5
             axes.text(
-                j, i, with_spread(cell), ha="center", va="center", fontsize=9,
+                j, i, cell.accuracy_text, ha="center", va="center", fontsize=9,
                 color="black" if light else "white",
             )  # fmt: skip
             if cell is worst and len(cells[variant]) > 1:
@@ -91,48 +92,56 @@ def trade_off(results: Results) -> Figure | None:
             lines.setdefault(variant.kind, []).append(cell)
     if sum(map(len, lines.values())) < 2:
         return None
-    figure, panels = panels_of(2, "Accuracy against what it takes")
-    looks = looks_of(results, [cells[0].variant for cells in lines.values()])
-    for axes, measure, text in (
-        (panels[0], "spikes_per_sample", "Spikes per sample"),
-        (panels[1], "synops_per_sample", "Synaptic operations per sample"),
-    ):
-        labelled = 0
-        for cells in lines.values():
-            look = looks[cells[0].variant]
-            cells = sorted(cells, key=lambda cell: cell.variant.penalty or 0.0)
-            label = short(results.kind_label(cells[0].variant))
-            plot_cells(axes, cells, [cell.mean(measure) for cell in cells], look, label,
-                       spread=[cell.spread(measure) for cell in cells])  # fmt: skip
-            if len(cells) > 1:
-                labelled += 1
-                right = labelled % 2 == 1  # of their points, so that lines side by side differ
-                for cell in cells:
-                    axes.annotate(
-                        f"{cell.variant.penalty or 0:g}",
-                        (cell.mean(measure) or 0.0, percent(cell)),
-                        xytext=(5, -10) if right else (-5, 5), textcoords="offset points",
-                        ha="left" if right else "right", fontsize=8, color=look.color,
-                    )  # fmt: skip
-            hollow = results.asynchronous(cells[0].variant)
-            if hollow is not None and hollow.run != cells[0].run:
-                found = [results.cell(cell.variant, hollow.run) for cell in cells]
-                found = [cell for cell in found if cell is not None]
-                plot_cells(axes, found, [cell.mean(measure) for cell in found], look, None,
-                           spread=[cell.spread(measure) for cell in found],
-                           hollow=True)  # fmt: skip
+    rows = rows_of(results, [cells[0].variant for cells in lines.values()])
+    figure, panels = panels_of(len(rows), 2, "Accuracy against what it takes")
+    looks = looks_of(results)
+    measures = ("spikes_per_sample", "synops_per_sample")
+    for variants, row in zip(rows, panels, strict=True):
+        for axes, measure in zip(row, measures, strict=True):
+            _draw_trade_off(axes, measure, results, [lines[v.kind] for v in variants], looks)
+        row[0].set_ylabel("Accuracy (%)")
+    texts = ("Spikes per sample", "Synaptic operations per sample")
+    for axes, measure, text in zip(panels[-1], measures, texts, strict=True):
         axes.set_xlabel(text)
-        axes.margins(x=0.12)  # room for the penalties
         if all(cell.mean(measure) for cells in lines.values() for cell in cells):
             axes.set_xscale("log")
             plain_ticks(axes)
-    panels[0].set_ylabel("Accuracy (%)")
-    legend_below(figure, panels[0])
+    legends(figure, panels)
     return figure
 
 
+def _draw_trade_off(
+    axes: Axes, measure: str, results: Results, lines: Sequence[Sequence[Cell]],
+    looks: Mapping[Variant, Look],
+) -> None:  # fmt: skip
+    labelled = 0
+    for cells in lines:
+        look = looks[cells[0].variant.kind]
+        cells = sorted(cells, key=lambda cell: cell.variant.penalty or 0.0)
+        label = short(results.kind_label(cells[0].variant))
+        plot_cells(axes, cells, [cell.mean(measure) for cell in cells], look, label,
+                   spread=[cell.spread(measure) for cell in cells])  # fmt: skip
+        if len(cells) > 1:
+            labelled += 1
+            right = labelled % 2 == 1  # of their points, so that lines side by side differ
+            for cell in cells:
+                axes.annotate(
+                    f"{cell.variant.penalty or 0:g}",
+                    (cell.mean(measure) or 0.0, percent(cell)),
+                    xytext=(5, -10) if right else (-5, 5), textcoords="offset points",
+                    ha="left" if right else "right", fontsize=8, color=look.color,
+                )  # fmt: skip
+        hollow = results.asynchronous(cells[0].variant)
+        if hollow is not None and hollow.run != cells[0].run:
+            found = [results.cell(cell.variant, hollow.run) for cell in cells]
+            found = [cell for cell in found if cell is not None]
+            plot_cells(axes, found, [cell.mean(measure) for cell in found], look, None,
+                       spread=[cell.spread(measure) for cell in found], hollow=True)  # fmt: skip
+    axes.margins(x=0.12)  # room for the penalties
+
+
 def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None:
-    """Accuracy against forward steps, with the mean point of decision."""
+    """Accuracy against forward steps; below, a lane each, the mean forward step of decision."""
     from matplotlib.ticker import MaxNLocator
 
     curves: dict[tuple[str, str], list[tuple[int, float]]] = {}
@@ -152,30 +161,39 @@ def accuracy_in_time(results: Results, points: Sequence[Point]) -> Figure | None
     runs = list(dict.fromkeys(runs)) or list(shown)[:2]
     if not runs:
         return None
-    figure, panels = panels_of(len(runs), "Accuracy against forward steps; markers: decision")
-    looks = looks_of(results, results.main_variants())
-    for axes, run in zip(panels, runs, strict=True):
-        end = 1.0
-        for variant, found in shown[run]:
-            steps, accuracy = _mean_curve(found)
-            look = looks[variant]
-            label = short(results.label(variant))
-            axes.step(steps, accuracy, where="post", color=look.color, linestyle=look.linestyle,
-                      linewidth=1.6, marker=look.marker, markevery=[], label=label)  # fmt: skip
-            cell = results.cell(variant, run)
-            decided = cell.mean("decision_step") if cell else None
-            end = max(end, _settled(accuracy), decided or 0.0)
-            if decided is not None:
-                height = accuracy[min(int(decided), len(accuracy) - 1)]
-                axes.plot([decided], [height], look.marker, color=look.color, markersize=8,
-                          markeredgecolor="white", zorder=5)  # fmt: skip
-        axes.set_title(f"run {order_text(run)}", fontsize=10)
-        axes.set_xlabel("Forward steps since the start of the sample")
-        axes.set_xlim(0, 1.1 * end)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_ylim(0, 100)
-    panels[0].set_ylabel("Accuracy (%)")
-    legend_below(figure, panels[0])
+    rows = rows_of(results, dict.fromkeys(v for run in runs for v, _ in shown[run]))
+    figure, panels, strips = panels_with_lanes(
+        [len(variants) for variants in rows], len(runs),
+        "Accuracy against forward steps; below: when it decides",
+    )  # fmt: skip
+    looks = looks_of(results)
+    ends = dict.fromkeys(runs, 1.0)
+    for variants, row, lanes in zip(rows, panels, strips, strict=True):
+        for axes, strip, run in zip(row, lanes, runs, strict=True):
+            for variant, found in shown[run]:
+                if variant not in variants:
+                    continue
+                steps, accuracy = _mean_curve(found)
+                look = looks[variant.kind]
+                label = short(results.label(variant))
+                axes.step(steps, accuracy, where="post", color=look.color, label=label,
+                          linestyle=look.linestyle, linewidth=1.6, marker=look.marker,
+                          markevery=[])  # fmt: skip
+                cell = results.cell(variant, run)
+                decided = cell.mean("decision_step") if cell else None
+                ends[run] = max(ends[run], _settled(accuracy), decided or 0.0)
+                if decided is not None:
+                    strip.plot([decided], [variants.index(variant)], look.marker,
+                               color=look.color, markersize=6)  # fmt: skip
+        row[0].set_ylabel("Accuracy (%)")
+        row[0].set_ylim(0, 100)
+        lanes[0].set_ylabel("decides", fontsize=8, rotation=0, ha="right", va="center")
+    for top, bottom, run in zip(panels[0], strips[-1], runs, strict=True):
+        top.set_title(f"run {order_text(run)}", fontsize=10)
+        bottom.set_xlabel("Forward steps since the start of the sample")
+        bottom.set_xlim(0, 1.1 * ends[run])
+        bottom.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    legends(figure, panels)
     return figure
 
 
@@ -190,24 +208,29 @@ def early_decision(results: Results) -> Figure | None:
             shown.append((variant, [*found, whole]))
     if not shown:
         return None
-    figure, panels = panels_of(2, "Stopping K forward steps after the first output spike", False)
-    looks = looks_of(results, results.main_variants())
-    for i, (variant, cells) in enumerate(shown):
-        shift = 0.08 * (i - (len(shown) - 1) / 2)
-        places = [
-            (len(stops) if cell.stop_after is None else stops.index(cell.stop_after)) + shift
-            for cell in cells
-        ]
-        plot_cells(panels[0], cells, places, looks[variant], short(results.label(variant)))
-        plot_cells(panels[1], cells, places, looks[variant], None,
-                   measure="spikes_per_sample", factor=1.0)  # fmt: skip
-    for axes in panels:
+    cells_of = dict(shown)
+    rows = rows_of(results, cells_of)
+    title = "Stopping K forward steps after the first output spike"
+    figure, panels = panels_of(len(rows), 2, title, sharey=False)
+    looks = looks_of(results)
+    for variants, (left, right) in zip(rows, panels, strict=True):
+        for i, variant in enumerate(variants):
+            shift = 0.08 * (i - (len(variants) - 1) / 2)
+            cells, look = cells_of[variant], looks[variant.kind]
+            places = [
+                (len(stops) if cell.stop_after is None else stops.index(cell.stop_after)) + shift
+                for cell in cells
+            ]
+            plot_cells(left, cells, places, look, short(results.label(variant)))
+            plot_cells(right, cells, places, look, None,
+                       measure="spikes_per_sample", factor=1.0)  # fmt: skip
+        left.set_ylabel("Accuracy (%)")
+        right.set_ylabel("Spikes per sample")
+    for axes in panels[-1]:
         axes.set_xticks(range(len(stops) + 1), [*map(str, stops), "never"])
         axes.set_xlabel("K, forward steps")
-    panels[0].set_ylabel("Accuracy (%)")
-    panels[1].set_ylabel("Spikes per sample")
-    panels[1].set_ylim(bottom=0)
-    legend_below(figure, panels[0])
+    panels[-1][1].set_ylim(bottom=0)
+    legends(figure, panels)
     return figure
 
 
@@ -220,24 +243,33 @@ def group_size(results: Results) -> Figure | None:
     by_scheduler = {name: runs for name, runs in by_scheduler.items() if len(runs) > 1}
     if not by_scheduler:
         return None
-    figure, panels = panels_of(len(by_scheduler), "Accuracy against F, spikes per forward step")
-    variants = results.main_variants()
-    looks = looks_of(results, variants)
-    for axes, (name, runs) in zip(panels, by_scheduler.items(), strict=True):
-        for variant in variants:
-            found = [results.cell(variant, run) for run in runs]
-            cells = [cell for cell in found if cell is not None]
-            if cells:
+    shown = results.main_variants()
+    rows = rows_of(results, [v for v in shown if any(
+        results.cell(v, run) for runs in by_scheduler.values() for run in runs
+    )])  # fmt: skip
+    title = "Accuracy against F, spikes per forward step"
+    figure, panels = panels_of(len(rows), len(by_scheduler), title)
+    looks = looks_of(results)
+    for variants, row in zip(rows, panels, strict=True):
+        for axes, runs in zip(row, by_scheduler.values(), strict=True):
+            for variant in variants:
+                found = [results.cell(variant, run) for run in runs]
+                cells = [cell for cell in found if cell is not None]
                 sizes = [float(cell.rows[0].run_group_size) for cell in cells]
-                plot_cells(axes, cells, sizes, looks[variant], short(results.label(variant)))
+                plot_cells(
+                    axes, cells, sizes, looks[variant.kind], short(results.label(variant))
+                )
+        row[0].set_ylabel("Accuracy (%)")
+    for top, bottom, (name, runs) in zip(
+        panels[0], panels[-1], by_scheduler.items(), strict=True
+    ):
         sizes = sorted({cell.rows[0].run_group_size for cell in results.cells if cell.run in runs})
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(sizes, map(str, sizes))
-        axes.minorticks_off()
-        axes.set_title(f"run {name}", fontsize=10)
-        axes.set_xlabel("F")
-    panels[0].set_ylabel("Accuracy (%)")
-    legend_below(figure, panels[0])
+        bottom.set_xscale("log", base=2)
+        bottom.set_xticks(sizes, map(str, sizes))
+        bottom.minorticks_off()
+        top.set_title(f"run {name}", fontsize=10)
+        bottom.set_xlabel("F")
+    legends(figure, panels)
     return figure
 
 
@@ -250,7 +282,7 @@ def worst_order(results: Results) -> Figure | None:
     if not cells:
         return None
     size = (8.6, 1.5 + 0.55 * len(cells))
-    figure, axes = figure_of(size, "Accuracy in each order; the worst is named")
+    figure, [axes] = new_figure(size, "Accuracy in each order; the worst is named")
     names = list(dict.fromkeys(order_text(run).partition(",")[0] for run in results.orders))
     looks = {name: _SCHEDULERS.get(name, _OWN) for name in names}
     for i, found in enumerate(cells.values()):
@@ -265,7 +297,7 @@ def worst_order(results: Results) -> Figure | None:
             axes.plot([percent(cell)], [place], marker, markersize=6, zorder=3,
                       color=color, markerfacecolor=face)  # fmt: skip
         axes.annotate(
-            f"{order_text(worst.run)}: {with_spread(worst)}", (percent(worst), i),
+            f"{order_text(worst.run)}: {worst.accuracy_text}", (percent(worst), i),
             xytext=(-9, 0), textcoords="offset points", ha="right", va="center", fontsize=8,
         )  # fmt: skip
     axes.set_yticks(range(len(cells)), [short(results.label(variant)) for variant in cells])

@@ -49,7 +49,8 @@ def read(path: Path) -> dict[str, Any]:
         raise FileFormatError(where, "checkpoint", "one that train wrote", "something else")
     version = checkpoint["format_version"]
     if version != FORMAT_VERSION:
-        raise FileFormatError(where, "format_version", FORMAT_VERSION, version)
+        wanted = f"{FORMAT_VERSION}; upgrade lava_async for later ones"
+        raise FileFormatError(where, "format_version", wanted, version)
     recorded = checkpoint.pop("digest", None)  # 0.1.0 recorded none
     if recorded is not None and recorded != digest(checkpoint):
         raise FileFormatError(

@@ -2,7 +2,8 @@
 
 Means over the seeds decide, exactly: half is half, and 3 points are 3 points. In how many seeds
 a comparison would come out the same way stands beside it, since a difference that is smaller
-than what seeds make of it may be chance.
+than what seeds make of it may be chance. A network that is no better than chance in any order
+decides nothing: spikes saved at the accuracy of guessing are no saving.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from fractions import Fraction
 
 from lava_async.study.baselines import Baseline, baselines
 from lava_async.study.grid import MIXTURE
-from lava_async.study.results import Cell, Results, is_layer_by_layer, order_text, share
+from lava_async.study.results import Cell, Results, is_layer_by_layer, mark, order_text, share
 from lava_async.study.table import Row
 
 HOLDS, FAILS, UNTESTED = "holds", "does not hold", "not tested here"
+UNDECIDED = "not decided (chance)"
 MARGIN = Fraction(3, 100)
 """Of accuracy, between a network's best and worst order."""
 
@@ -31,17 +33,25 @@ class Comparison:
     cells : tuple of str
         Under the columns of its `Claim`.
     holds : bool
-    seeds, seeds_holding : int
-        Networks compared, and those of them of which it holds alone.
+    seeds, seeds_holding, seeds_at_chance : int
+        Networks compared, those of them of which it holds alone, and those that are, or whose
+        baseline is, no better than chance in any order.
     """
 
     cells: tuple[str, ...]
     holds: bool
     seeds: int
     seeds_holding: int
+    seeds_at_chance: int
+
+    @property
+    def is_decided(self) -> bool:
+        return not self.seeds_at_chance
 
     @property
     def verdict(self) -> str:
+        if not self.is_decided:
+            return UNDECIDED
         return HOLDS if self.holds else FAILS
 
 
@@ -71,13 +81,14 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """Of all comparisons: one of the three, or in how many it holds."""
-        holding = sum(each.holds for each in self.comparisons)
-        if not self.comparisons:
-            return UNTESTED
-        if holding == len(self.comparisons):
-            return HOLDS
-        return f"holds in {holding} of {len(self.comparisons)} comparisons" if holding else FAILS
+        """Of all comparisons: one of the four, or in how many it holds."""
+        verdicts = [each.verdict for each in self.comparisons]
+        if len(set(verdicts)) < 2:
+            return verdicts[0] if verdicts else UNTESTED
+        verdict = HOLDS if HOLDS in verdicts else FAILS
+        text = f"{verdict} in {verdicts.count(verdict)} of {len(verdicts)} comparisons"
+        undecided = verdicts.count(UNDECIDED)
+        return f"{text}, {undecided} {UNDECIDED}" if undecided else text
 
 
 Pairs = Sequence[tuple[Row, Row]]
@@ -106,10 +117,11 @@ def _loses(results: Results) -> Claim:
             gains = [share(row) - share(other) for row, other in pairs]
             if not gains:
                 continue
-            losses.append((statistics.mean(gains), results.label(variant), cell.run))
             where = (results.label(variant), order_text(cell.run))
             numbers = (*_accuracies(pairs), _points(gains))
-            comparisons.append(_compared(where, numbers, pairs, _does_not_gain))
+            comparisons.append(_compared(results, where, numbers, pairs, _does_not_gain))
+            if comparisons[-1].is_decided:
+                losses.append((statistics.mean(gains), results.label(variant), cell.run))
     return Claim(
         "Layered networks lose accuracy or gain nothing when run asynchronously",
         "Accuracy of a network run asynchronously, less that of the same network run layer by "
@@ -141,13 +153,15 @@ def _fewer_spikes(results: Results, against: Baseline) -> Claim:
     for cell, baseline in against.pairs:
         pairs = cell.pairs(baseline)
         ours, theirs = _means("spikes_per_sample", pairs)
-        savings += [100 * (1 - ours / theirs)] if theirs else []
-        saved = _from_to(savings[-1:], 0) if theirs else "—"
-        points.append(100 * float(_gain(pairs)))
+        saving = [100 * (1 - ours / theirs)] if theirs else []
+        saved = _from_to(saving, 0) if saving else "—"
         gains = [share(row) - share(other) for row, other in pairs]
         numbers = (f"{ours:.0f}", f"{theirs:.0f}", saved, *_accuracies(pairs), _points(gains))
         where = (results.label(cell.variant), order_text(cell.run))
-        comparisons.append(_compared(where, numbers, pairs, _is_sparser_and_no_worse))
+        comparisons.append(_compared(results, where, numbers, pairs, _is_sparser_and_no_worse))
+        if comparisons[-1].is_decided:
+            savings += saving
+            points.append(100 * float(_gain(pairs)))
     return Claim(
         "Unlayered training gives at least 50% fewer spikes at no lower accuracy than "
         f"{against.name}",
@@ -176,11 +190,12 @@ def _sooner(results: Results, against: Baseline) -> Claim:
         if not pairs or _group_size(cell) != _group_size(baseline):
             continue  # forward steps of another F are no measure of time
         ours, theirs = _means("decision_step", pairs)
-        factors += [theirs / ours] if ours else []
-        times = _from_to(factors[-1:], 2) if ours else "—"
+        factor = [theirs / ours] if ours else []
+        times = _from_to(factor, 2) if factor else "—"
         numbers = (f"{ours:.1f}", f"{theirs:.1f}", times, *_accuracies(pairs))
         where = (results.label(cell.variant), order_text(cell.run))
-        comparisons.append(_compared(where, numbers, pairs, _is_sooner))
+        comparisons.append(_compared(results, where, numbers, pairs, _is_sooner))
+        factors += factor if comparisons[-1].is_decided else []
     return Claim(
         f"Unlayered training decides at least 2 times sooner than {against.name}",
         "Forward steps until the decision that stands, mean over the samples that decide; the "
@@ -200,12 +215,12 @@ def _any_order(results: Results) -> Claim:
         cells = results.complete(variant)
         if variant.method != MIXTURE or len(cells) < 2:
             continue
-        ranges = _ranges(cells)
+        by_network = _ranges(cells)
+        ranges = list(by_network.values())
         worst = min(cells, key=lambda cell: cell.accuracy)
         best = max(cells, key=lambda cell: cell.accuracy)
         if not ranges:
             continue
-        widths.append(100 * float(statistics.mean(ranges)))
         numbers = (
             f"{_accuracy(best.rows)}, {order_text(best.run)}",
             f"{_accuracy(worst.rows)}, {order_text(worst.run)}",
@@ -217,8 +232,11 @@ def _any_order(results: Results) -> Claim:
                 statistics.mean(ranges) <= MARGIN,
                 len(ranges),
                 sum(each <= MARGIN for each in ranges),
+                len(by_network.keys() & results.at_chance),
             )
         )
+        if comparisons[-1].is_decided:
+            widths.append(100 * float(statistics.mean(ranges)))
     return Claim(
         "One network, trained over a mixture of orders, does in any order within 3 points",
         "The accuracy of a network in its best order less that in its worst, of all orders here "
@@ -231,23 +249,29 @@ def _any_order(results: Results) -> Claim:
     )
 
 
-def _ranges(cells: Sequence[Cell]) -> list[Fraction]:
+def _ranges(cells: Sequence[Cell]) -> dict[str, Fraction]:
     """Of each network that was run in all the orders: best less worst accuracy."""
     by_network: dict[str, list[Fraction]] = {}
     for cell in cells:
         for row in cell.rows:
             by_network.setdefault(row.network, []).append(share(row))
-    return [max(found) - min(found) for found in by_network.values() if len(found) == len(cells)]
+    return {
+        network: max(found) - min(found)
+        for network, found in by_network.items()
+        if len(found) == len(cells)
+    }
 
 
 def _compared(
+    results: Results,
     where: tuple[str, str],
     numbers: tuple[str, ...],
     pairs: Pairs,
     condition: Callable[[Pairs], bool],
 ) -> Comparison:
     alone = sum(condition([pair]) for pair in pairs)
-    return Comparison((*where, *numbers), condition(pairs), len(pairs), alone)
+    at_chance = sum(any(row.network in results.at_chance for row in pair) for pair in pairs)
+    return Comparison((*where, *numbers), condition(pairs), len(pairs), alone, at_chance)
 
 
 def _does_not_gain(pairs: Pairs) -> bool:
@@ -284,7 +308,7 @@ def _accuracy(rows: Sequence[Row]) -> str:
     mean = float(statistics.mean(share(row) for row in rows))
     low = statistics.mean(row.accuracy_low for row in rows)
     high = statistics.mean(row.accuracy_high for row in rows)
-    return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]{mark(rows)}"
 
 
 def _points(differences: Sequence[Fraction], sign: str = "+") -> str:

@@ -25,6 +25,7 @@ from lava_async.errors import ExecutionError
 from lava_async.study.data import fit_to, load_split
 from lava_async.study.folders import results_folder
 from lava_async.study.report import Run, Summary, summarise, write_report
+from lava_async.study.runs import run_split
 from lava_async.study.settings import DIGITS, Settings
 from lava_async.study.training import NETWORK, Training
 
@@ -100,8 +101,8 @@ def compare(
             graph = load(here / NETWORK)
             x = fit_to(graph, x, labels, str(here / NETWORK))
             for way, schedule in ways.items():
-                record = simulate(graph, x, schedule)
-                runs.append(Run(method, way, seed, graph, schedule, record, labels))
+                totals = run_split(graph, x, labels, schedule)
+                runs.append(Run(method, way, seed, graph, schedule, totals))
             if seed == seeds[0]:
                 check_lava(
                     training.network, graph, x[:CHECKED_SAMPLES], ways[ASYNCHRONOUSLY], method
@@ -122,8 +123,9 @@ def compare(
     spread = ["± is the standard deviation over the seeds."] if len(seeds) > 1 else []
     first = [run for run in runs if run.seed == seeds[0]]
     write_report(
-        folder, rows, first, raster=first[-1], x=x, paragraphs=[settings, *spread, *findings]
-    )
+        folder, rows, first, raster=first[-1], x=x, labels=labels,
+        paragraphs=[settings, *spread, *findings],
+    )  # fmt: skip
     document = {
         "data": DATA,
         "epochs": epochs,
@@ -137,7 +139,7 @@ def compare(
                 "run": run.run,
                 "seed": run.seed,
                 "schedule": run.schedule.to_dict(),
-                **dataclasses.asdict(run.evaluate()),
+                **dataclasses.asdict(run.totals.evaluation()),
             }
             for run in runs
         ],

@@ -32,6 +32,7 @@ pre { background: #f2f2f2; padding: .6rem .8rem; overflow-x: auto; }
 """
 # What Markdown or HTML inside it would read as more than a character.
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>|&#~]|^[-+]|(?<=^\d)[.)](?=\s)")
+_ESCAPED = re.compile(r"\\(.)")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ Block = Heading | Paragraph | Code | Table | Picture
 def to_markdown(blocks: Sequence[Block]) -> str:
     """The blocks in Markdown, tables as GitHub has them; pictures are files beside it."""
     return "\n\n".join(_markdown(block) for block in blocks) + "\n"
+
+
+def from_markdown(text: str) -> str:
+    """What a line of `to_markdown` says, such as a heading, in plain text."""
+    return _ESCAPED.sub(r"\1", text)
 
 
 def to_html(blocks: Sequence[Block], images: Mapping[str, bytes]) -> str:

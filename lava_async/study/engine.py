@@ -14,9 +14,10 @@ from typing import Any
 
 import lava_async
 from lava_async._files.atomic import atomic_path
+from lava_async._semantics.brief import Brief
 from lava_async.cost import CostModel
 from lava_async.errors import ExecutionError, FileFormatError, ValidationError
-from lava_async.study import cells
+from lava_async.study import cells, chance
 from lava_async.study.folders import results_folder
 from lava_async.study.grid import Study
 from lava_async.study.store import Store, canonical
@@ -28,7 +29,7 @@ _PACKAGES = ("lava-nc", "lava-dl", "torch", "numpy", "numba", "h5py", "joblib")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Brief):
     """What a study found.
 
     Attributes
@@ -38,7 +39,7 @@ class Outcome:
     computed : int
         Cells that this call has computed; the others were done before.
     warnings : list of str
-        Of trainings that went wrong, and about damaged files.
+        Of trainings that went wrong, about damaged files, and of networks no better than chance.
     """
 
     rows: list[Row]
@@ -74,13 +75,14 @@ def run_study(
         Processes, each on one thread; one for each core by default.
     scheduler : str, optional
         Address of a Dask scheduler whose workers take their place; they need this package and
-        the data set. Nothing else is shared.
+        the data set, one of your own in this working directory or installed. Nothing else is
+        shared.
     data_root : path, optional
         Where data sets are on the disk, as `datasets.registry.load_frames` takes it.
     model : CostModel, optional
         For estimates of energy and latency in the report.
     progress : callable, optional
-        Called twice, for the networks to train and for the ways to run them.
+        Called for the networks to train and for the ways to run them.
 
     Raises
     ------
@@ -90,7 +92,8 @@ def run_study(
     ModuleNotFoundError
         There are networks to train, and no torch or Lava.
     ExecutionError
-        A cell failed, or the disk did. What is done stands.
+        A cell failed, which the message names, and whose own error is the cause; a process or the
+        cluster was lost; or the disk failed. What is done stands.
     """
     place, root = Path(folder), None if data_root is None else os.fspath(data_root)
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
@@ -115,7 +118,7 @@ def run_study(
 
         write_pages(rows, points, place, model=model)
         _write_json(place / SUMMARY, {"study": description, **_made_by()})
-    return Outcome(rows, points, work.computed, work.warnings())
+    return Outcome(rows, points, work.computed, [*work.warnings(), *chance.warnings_of(rows)])
 
 
 def _check_can_train() -> None:

@@ -42,7 +42,8 @@ class Study:
     Attributes
     ----------
     data : str
-        Name of a data set. Networks are trained on its training split and run on its test split.
+        Name of a data set, as `datasets.registry.describe` takes it. Networks are trained on its
+        training split and run on its test split.
     methods : tuple of str
         Of `METHODS`; none where only given networks are run.
     train_schedules : tuple of str
@@ -89,9 +90,10 @@ class Study:
     samples: int | None = None
 
     def __post_init__(self) -> None:
-        if self.data not in registry.NAMES:
-            known = f"one of {', '.join(registry.NAMES)}"
-            raise ValidationError("study", "data", known, repr(self.data))
+        try:
+            registry.describe(self.data)
+        except ValidationError as error:
+            raise ValidationError("study", "data", error.expected, error.got) from error
         _check_each("methods", self.methods, _one_of(METHODS), at_least=0 if self.given else 1)
         _check_each("train_schedules", self.train_schedules, _one_of(_ASYNCHRONOUS))
         _check_each("group_sizes", self.group_sizes, _integers(1))
@@ -109,7 +111,7 @@ class Study:
                 raise ValidationError("study", what, "an integer >= 1", repr(value))
         if self.stop_after and not any(order.asynchronous for _, order in self._orders(0)):
             raise ValidationError(
-                "study", "stop_after", "none, as layer-synchronized time steps run to their end",
+                "study", "stop_after", "none: layer-synchronized time steps run to their end",
                 self.stop_after,
             )
 

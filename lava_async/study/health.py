@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from lava_async._semantics import dynamics as dyn
 from lava_async._semantics.graph import Graph
-from lava_async._semantics.record import Record
 from lava_async.study.recipe import Passed
 
 MANY_DEAD = 0.9
@@ -25,7 +24,7 @@ class Health:
     Attributes
     ----------
     dead_neurons : float
-        Share of the neurons that never fired in the evaluation.
+        Share of the neurons that can fire and never did in the evaluation.
     silent_layers : list of str
         Populations of which all are dead.
     weights_at_limit : float
@@ -37,12 +36,20 @@ class Health:
     weights_at_limit: float
 
 
-def examine(graph: Graph, record: Record) -> tuple[Health, dict[tuple[str, str], str]]:
-    """Health of the network of a run, and warnings by their (layer, cause)."""
-    dead = ~record.all_spikes.any(axis=(0, 2))
+def examine(
+    graph: Graph, spikes: npt.NDArray[np.int64]
+) -> tuple[Health, dict[tuple[str, str], str]]:
+    """Health of a network, and warnings by their (layer, cause).
+
+    spikes : (N,) of each neuron in the evaluation.
+    """
+    dead = spikes == 0
+    able = np.repeat([p.can_fire for p in graph.populations], np.diff(graph.offsets))
     warnings: dict[tuple[str, str], str] = {}
     silent: list[str] = []
     for place, population in enumerate(graph.populations):
+        if not population.can_fire:  # a readout
+            continue
         share = dead[graph.slice(place)].mean()
         if share == 1:
             silent.append(population.name)
@@ -68,7 +75,8 @@ def examine(graph: Graph, record: Record) -> tuple[Health, dict[tuple[str, str],
                 f"{dyn.WEIGHT_MAX}, the largest that a synapse holds: lower its threshold, the "
                 "scale of its weights (weight_scale) or the learning rate"
             )
-    return Health(float(dead.mean()), silent, at_limit / max(total, 1)), warnings
+    share = float(dead[able].mean()) if able.any() else 0.0
+    return Health(share, silent, at_limit / max(total, 1)), warnings
 
 
 def examine_gradient(passed: Passed) -> dict[tuple[str, str], str]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_async import metrics
+from lava_async._parts import Frames
 from lava_async._semantics.graph import Graph
 from lava_async._semantics.schedule import (
     Fifo,
@@ -26,7 +27,7 @@ COLUMNS = ("run", "accuracy", "spikes a sample", "")
 
 
 def accuracy_by_order(
-    graph: Graph, x: npt.NDArray[np.integer], labels: npt.NDArray[np.int64]
+    graph: Graph, x: Frames, labels: npt.NDArray[np.int64]
 ) -> list[dict[str, Any]]:
     """What a network reaches in each of `ORDERS`, and in the one that it was trained with.
 
@@ -34,7 +35,7 @@ def accuracy_by_order(
     ----------
     graph : Graph
         Its schedule is the one of the training.
-    x : (B, *input_shape, T) array of int
+    x : (B, *input_shape, T) frames
     labels : (B,) int64
 
     Returns

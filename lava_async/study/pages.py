@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +13,7 @@ from lava_async._files.atomic import atomic_paths
 from lava_async.cost import CostModel
 from lava_async.errors import ValidationError
 from lava_async.study import charts, claims
+from lava_async.study.chance import chance_text, what_mark_says
 from lava_async.study.document import (
     Block,
     Code,
@@ -18,12 +21,13 @@ from lava_async.study.document import (
     Paragraph,
     Picture,
     Table,
+    from_markdown,
     to_html,
     to_markdown,
 )
 from lava_async.study.estimates import estimates
 from lava_async.study.grid import GIVEN
-from lava_async.study.results import Cell, Results, is_layer_by_layer, order_text
+from lava_async.study.results import Cell, Results, Variant, is_layer_by_layer, order_text
 from lava_async.study.table import Point, Row
 
 if TYPE_CHECKING:
@@ -48,6 +52,14 @@ _COLUMNS = (
     "forward steps",
     "to decision",
 )
+
+
+_KINDS = ("png", "pdf")
+"""Each figure is written as these."""
+_OF_DATA = "Data: "
+"""Begins the heading of a data set, where there are several."""
+_LONGEST = 50
+"""Characters of the name of a data set in those of files; most systems end these at 255 bytes."""
 
 
 class _Chart(NamedTuple):
@@ -87,8 +99,8 @@ _CHARTS = (
     _Chart(
         "forward-steps", "Accuracy against forward steps",
         "Accuracy if every sample were decided after so many forward steps, mean over the seeds; "
-        "the marker is the mean forward step of the decision that stands. Further to the left is "
-        "sooner.",
+        "the markers below are the mean forward step of the decision that stands. Further to the "
+        "left is sooner.",
         "Accuracy against forward steps: it was not recorded.",
         charts.accuracy_in_time,
     ),
@@ -122,7 +134,8 @@ def write_pages(
 ) -> list[Path]:
     """Write ``report.md`` with its figures (PNG and PDF), and ``report.html`` that needs no other.
 
-    All files appear together or not at all.
+    All files appear together or not at all. Figures that an earlier report in this folder has,
+    and this one has not, are removed then.
 
     Parameters
     ----------
@@ -157,21 +170,57 @@ def write_pages(
     if command:
         blocks += [Paragraph("This report comes from:"), Code(command)]
     sets = list(dict.fromkeys(row.data for row in rows))
-    for data in sets:
+    for data, prefix in zip(sets, _prefixes(sets), strict=True):
         own = [row for row in rows if row.data == data]
         if len(sets) > 1:
-            blocks.append(Heading(f"Data: {data}"))
-        blocks += _section(own, points, f"{data}-" if len(sets) > 1 else "", figures, model)
+            blocks.append(Heading(f"{_OF_DATA}{data}"))
+        blocks += _section(own, points, prefix if len(sets) > 1 else "", figures, model)
 
     files = {f"{name}.{kind}": _rendered(figure, kind)
-             for name, figure in figures.items() for kind in ("png", "pdf")}  # fmt: skip
+             for name, figure in figures.items() for kind in _KINDS}  # fmt: skip
     files["report.md"] = to_markdown(blocks).encode()
     files["report.html"] = to_html(blocks, files).encode()
+    stale = [
+        folder / f"{name}.{kind}"
+        for name in _figures_before(folder / "report.md")
+        if name not in figures
+        for kind in _KINDS
+    ]
     paths = [folder / name for name in files]
     with atomic_paths(*paths) as temporaries:
         for temporary, content in zip(temporaries, files.values(), strict=True):
             temporary.write_bytes(content)
+    for path in stale:
+        path.unlink(missing_ok=True)
     return paths
+
+
+def _figures_before(report: Path) -> list[str]:
+    """Figures that the report of this place shows, of whatever data sets it was."""
+    if not report.is_file():
+        return []
+    text = report.read_text("utf-8", errors="replace")
+    sets = map(from_markdown, re.findall(rf"^## {_OF_DATA}(.+)$", text, re.MULTILINE))
+    names = [prefix + chart.file for prefix in ("", *_prefixes(sets)) for chart in _CHARTS]
+    return [name for name in names if f"]({name}.png)" in text]
+
+
+def _prefixes(sets: Iterable[str]) -> list[str]:
+    """Of the figures of each data set, in the order of the report.
+
+    A data set may be named by the path of a file, which is no part of a file's name. Spaces that
+    a heading does not keep make no difference, so that both name the same figures.
+    """
+    found: list[str] = []
+    taken: set[str] = set()
+    for data in sets:
+        plain = re.sub(r"[^\w.-]+", "-", data)[-_LONGEST:].strip(".-")
+        names = itertools.chain([plain], (f"{plain}-{i}" for i in itertools.count(2)))
+        # Of "a" and "A" some file systems make one.
+        name = next(name for name in names if name.casefold() not in taken)
+        taken.add(name.casefold())
+        found.append(f"{name}-")
+    return found
 
 
 def _section(
@@ -183,11 +232,15 @@ def _section(
     found = claims.evaluate(results)
     yield Heading("The claims in short")
     yield _in_short(found)
+    if results.at_chance:
+        yield Paragraph(_without_use(results), strong="No better than chance in any order:")
     yield Heading("The setting")
     yield from map(Paragraph, _setting(rows))
 
     yield Heading("Figures")
-    yield Paragraph(_intervals(rows))
+    # Figures of early decision have no marks.
+    marked = what_mark_says([row for row in rows if row.stop_after is None])
+    yield Paragraph(" ".join(filter(None, (_intervals(rows), marked))))
     for chart in _CHARTS:
         figure = chart.draw(results, points)
         if figure is None:
@@ -216,6 +269,24 @@ def _in_short(found: Sequence[claims.Claim]) -> Table:
     return Table(("claim", "here", "by how much"), lines, text_columns=3)
 
 
+def _without_use(results: Results) -> str:
+    """Which networks are at chance, and what follows."""
+    seeds: dict[str, list[int]] = {}
+    for row in results.at_chance.values():
+        found = seeds.setdefault(results.label(Variant.of(row)), [])
+        found += [] if row.seed is None else [row.seed]
+    names = [
+        f"{label} (seed{'s' * (len(of) > 1)} {_list(of)})" if of else label
+        for label, of in seeds.items()
+    ]
+    rows = [row for cell in results.cells for row in cell.rows if row.network in results.at_chance]
+    return (
+        f"{'; '.join(names)}. Chance is the share of the commonest class among the samples, "
+        f"{chance_text(rows)}, and the 95% interval of such a network begins no higher. No claim "
+        "is decided by a comparison with one of them."
+    )
+
+
 def _one_by_one(tested: Sequence[claims.Claim]) -> Iterator[Block]:
     if tested:
         yield Heading("The claims, one by one")
@@ -230,10 +301,16 @@ def _one_by_one(tested: Sequence[claims.Claim]) -> Iterator[Block]:
         text = " ".join(part for part in (claim.measured, claim.note) if part)
         yield Paragraph(text, strong=f"{claim.verdict}.".capitalize())
         lines = [
-            (*each.cells, each.verdict, f"{each.seeds_holding} of {each.seeds}")
+            (*each.cells, each.verdict, _seeds(each))
             for each in claim.comparisons
         ]
         yield Table((*claim.columns, "verdict", "seeds"), lines, text_columns=2)
+
+
+def _seeds(each: claims.Comparison) -> str:
+    if each.is_decided:
+        return f"{each.seeds_holding} of {each.seeds}"
+    return f"{each.seeds_at_chance} of {each.seeds} at chance"
 
 
 def _numbers(results: Results) -> Iterator[Block]:
@@ -287,6 +364,8 @@ def _reading(rows: Sequence[Row], model: CostModel | None) -> Iterator[str]:
         "steps to decision are until the prediction no longer changes, over the samples that "
         "decide."
     )
+    if marked := what_mark_says(rows):
+        yield marked
     if any(row.method == GIVEN for row in rows):
         yield (
             "A given file that records no schedule counts as trained layer by layer, since "
@@ -303,23 +382,15 @@ def _line(results: Results, cell: Cell) -> tuple[str, ...]:
     return (
         results.label(cell.variant),
         run,
-        _number(cell, "accuracy", 1, 100.0),
+        cell.accuracy_text,
         interval,
         _range([row.samples for row in cell.rows]),
         str(len(cell.rows)),
-        _number(cell, "spikes_per_sample", 0),
-        _number(cell, "synops_per_sample", 0),
-        _number(cell, "forward_steps_per_sample", 1),
-        _number(cell, "decision_step", 1),
+        cell.text("spikes_per_sample", 0),
+        cell.text("synops_per_sample", 0),
+        cell.text("forward_steps_per_sample", 1),
+        cell.text("decision_step", 1),
     )
-
-
-def _number(cell: Cell, measure: str, digits: int, factor: float = 1.0) -> str:
-    mean, spread = cell.mean(measure), cell.spread(measure)
-    if mean is None:
-        return "never"
-    text = f"{factor * mean:,.{digits}f}"
-    return text if spread is None else f"{text} ± {factor * spread:,.{digits}f}"
 
 
 def _range(values: Sequence[int | None]) -> str:

@@ -21,6 +21,7 @@ from lava.lib.dl.slayer.loss import SpikeRate
 from torch import Tensor
 
 from lava_async._kernel import cores
+from lava_async._parts import Frames
 from lava_async._semantics import random
 from lava_async._semantics.schedule import Schedule
 from lava_async.slayer import Network, SpikePenalty
@@ -116,7 +117,7 @@ class Passed:
 def train_epoch(
     network: Network,
     optimizer: torch.optim.Optimizer,
-    x: npt.NDArray[np.integer],
+    x: Frames,
     labels: npt.NDArray[np.int64],
     *,
     epoch: int,
@@ -129,8 +130,8 @@ def train_epoch(
     ----------
     network, optimizer
         Changed in place.
-    x : (M, *input_shape, T) array of int
-        Input spikes.
+    x : (M, *input_shape, T) frames
+        Input spikes; no more than a batch is asked for at a time.
     labels : (M,) int64
     epoch : int
         From 0.

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from lava_async import metrics, plots
 from lava_async._files.atomic import atomic_path
+from lava_async._parts import Frames, parts
 from lava_async._semantics.graph import Graph
-from lava_async._semantics.record import Record
 from lava_async._semantics.schedule import Schedule
 from lava_async._simulate import simulate
+from lava_async.study.results import with_spread
 
 COLUMNS = (
     "trained",
@@ -39,9 +40,7 @@ class Run:
         Of the training.
     graph : Graph
     schedule : Schedule
-    record : Record
-        B samples.
-    labels : (B,) int64
+    totals : Totals
     """
 
     trained: str
@@ -49,15 +48,11 @@ class Run:
     seed: int
     graph: Graph
     schedule: Schedule
-    record: Record
-    labels: npt.NDArray[np.int64]
+    totals: metrics.Totals
 
     @property
     def name(self) -> str:
         return f"trained {self.trained}, run {self.run}"
-
-    def evaluate(self) -> metrics.Evaluation:
-        return metrics.evaluate(self.graph, self.record, self.labels)
 
 
 @dataclass(frozen=True)
@@ -99,18 +94,8 @@ def summarise(runs: Sequence[Run]) -> list[Summary]:
     """The rows of the table, in the order of the runs."""
     found: dict[tuple[str, str], list[metrics.Evaluation]] = {}
     for run in runs:
-        found.setdefault((run.trained, run.run), []).append(run.evaluate())
+        found.setdefault((run.trained, run.run), []).append(run.totals.evaluation())
     return [Summary(*way, evaluations) for way, evaluations in found.items()]
-
-
-def with_spread(values: Sequence[float], digits: int) -> str:
-    """The mean of what several seeds gave, with its standard deviation."""
-    if not values:
-        return "never"
-    mean = f"{statistics.mean(values):.{digits}f}"
-    if len(values) == 1:
-        return mean
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
 def markdown_table(rows: Sequence[Summary]) -> str:
@@ -125,7 +110,8 @@ def write_report(
     rows: Sequence[Summary],
     runs: Sequence[Run],
     raster: Run,
-    x: npt.NDArray[np.integer],
+    x: Frames,
+    labels: npt.NDArray[np.int64],
     paragraphs: Sequence[str],
 ) -> None:
     """Write ``report.md`` with its figures ``accuracy.png``, ``spikes.png``, ``raster.png``.
@@ -140,23 +126,24 @@ def write_report(
         Curves and bars of the figures.
     raster : Run
         The run whose spikes are drawn one by one.
-    x : (B, *input_shape, T) array of int
+    x : (B, *input_shape, T) frames
+    labels : (B,) int64
         What ``raster`` was run on; its first sample with a right prediction is drawn.
     paragraphs : sequence of str
         Markdown that follows the table.
     """
-    curves = {run.name: metrics.accuracy_curve(run.record, run.labels) for run in runs}
+    curves = {run.name: run.totals.accuracy_curve() for run in runs}
     plots.save(plots.accuracy_figure(curves), folder / "accuracy.png")
 
     bars = {run.name: _spikes_by_layer(run) for run in runs}
     figure = plots.spikes_per_population_figure(bars, title="Spikes per layer")
     plots.save(figure, folder / "spikes.png")
 
-    sample = int(np.argmax(metrics.predict(raster.record) == raster.labels))
+    sample = _first_right(raster, x, labels)
     record = simulate(
         raster.graph, x[sample], raster.schedule, sample_ids=[sample], trace=True
     )
-    title = f"Test sample {sample}, a {raster.labels[sample]}"  # as long as the legend allows
+    title = f"Test sample {sample}, a {labels[sample]}"  # as long as the legend allows
     plots.save(plots.raster_figure(raster.graph, record, title=title), folder / "raster.png")
 
     text = "\n\n".join(
@@ -181,6 +168,18 @@ def write_report(
 
 
 def _spikes_by_layer(run: Run) -> list[tuple[str, float]]:
-    mean = metrics.spikes_per_population(run.graph, run.record).mean(axis=0)
-    names = [population.name for population in run.graph.populations]
+    graph, totals = run.graph, run.totals
+    mean = np.add.reduceat(totals.spikes, graph.offsets[:-1]) / totals.samples
+    names = [population.name for population in graph.populations]
     return list(zip(names, mean.tolist(), strict=True))
+
+
+def _first_right(run: Run, x: Frames, labels: npt.NDArray[np.int64]) -> int:
+    """The first sample with a right prediction; where there is none, the first."""
+    for part in parts(x, run.graph):
+        ids = np.arange(part.start, part.stop)
+        record = simulate(run.graph, x[part], run.schedule, sample_ids=ids)
+        right = np.flatnonzero(metrics.predict(record) == labels[part])
+        if right.size:
+            return int(ids[right[0]])
+    return 0

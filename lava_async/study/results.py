@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from lava_async._semantics.schedule import Fifo, LayerSync, Momentum, Random
+from lava_async.study.chance import MARK, is_at_chance, networks_at_chance
 from lava_async.study.grid import DECISIVE, GIVEN, LAYERED, MIXTURE, UNROLLED, WITH_PENALTY
 from lava_async.study.table import Row
 
@@ -77,6 +78,11 @@ class Cell:
         """Mean over the networks, exactly."""
         return statistics.mean(share(row) for row in self.rows)
 
+    @property
+    def accuracy_text(self) -> str:
+        """In %, with its spread over the seeds; marked if one of the networks is at chance."""
+        return self.text("accuracy", 1, 100.0) + mark(self.rows)
+
     def values(self, measure: str) -> list[float]:
         """A field of each row; without those that have none."""
         found = (getattr(row, measure) for row in self.rows)
@@ -91,6 +97,10 @@ class Cell:
         """Sample standard deviation over the networks that have it; None of less than two."""
         values = self.values(measure)
         return statistics.stdev(values) if len(values) > 1 else None
+
+    def text(self, measure: str, digits: int, factor: float = 1.0) -> str:
+        """`with_spread` of a measure."""
+        return with_spread(self.values(measure), digits, factor)
 
     def pairs(self, other: Cell) -> list[tuple[Row, Row]]:
         """Rows of both of the same seed: networks that begin alike."""
@@ -114,9 +124,12 @@ class Results:
     reference : str, optional
         The asynchronous run to compare networks in: the one that most were trained for, of
         equals the first here. None if there is no asynchronous run.
+    at_chance : dict of str to Row
+        A row of each network that no run takes above chance, by the network.
     """
 
     def __init__(self, rows: Sequence[Row]):
+        self.at_chance = networks_at_chance(rows)
         groups: dict[tuple[Variant, str, int | None], list[Row]] = {}
         for row in rows:
             groups.setdefault((Variant.of(row), row.run, row.stop_after), []).append(row)
@@ -210,6 +223,21 @@ class Results:
         return variant.trained_with.partition(":")[0] in _SCHEDULERS and "," not in (
             variant.trained_with
         )
+
+
+def with_spread(values: Sequence[float], digits: int, factor: float = 1.0) -> str:
+    """The mean of what several seeds gave, times ``factor``, with its standard deviation."""
+    if not values:
+        return "never"
+    mean = f"{factor * statistics.mean(values):,.{digits}f}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {factor * statistics.stdev(values):,.{digits}f}"
+
+
+def mark(rows: Sequence[Row]) -> str:
+    """What follows an accuracy of these rows, one of which may be no better than chance."""
+    return MARK if any(map(is_at_chance, rows)) else ""
 
 
 def share(row: Row) -> Fraction:

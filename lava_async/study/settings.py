@@ -255,7 +255,18 @@ RECIPES = {"default": DIGITS, "tutorial": TUTORIAL}
 
 @dataclass(frozen=True)
 class Settings:
-    """What a training run is determined by, its number of epochs apart."""
+    """What a training run is determined by, its number of epochs apart.
+
+    Attributes
+    ----------
+    data : str
+        Name of the data set.
+    schedule : Schedule
+        To train with; `LayerSync` is layered training.
+    seed : int
+        Of weights, order and dropout.
+    recipe : Recipe
+    """
 
     data: str
     schedule: Schedule

@@ -79,6 +79,9 @@ class Row(Label):
     decision_step, decision_time_step : float, optional
         Forward steps and time steps until the decision that stands, mean over the samples that
         decide; None if none does.
+    commonest : int, optional
+        Samples of the commonest class: what always answering it gets right. None in tables of
+        earlier versions.
     """
 
     run: str
@@ -98,6 +101,7 @@ class Row(Label):
     forward_steps_per_sample: float
     decision_step: float | None
     decision_time_step: float | None
+    commonest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,11 @@ class Point:
     accuracy: float
 
 
-def make_row(label: Label, run: Run, sums: dict[str, Any]) -> Row:
-    """The row of a network and a way to run it, from sums over the samples (`cells.run`)."""
+def make_row(label: Label, run: Run, sums: dict[str, Any], commonest: int) -> Row:
+    """The row of a network and a way to run it.
+
+    sums : over the samples (`cells.run`); commonest : samples of the commonest class.
+    """
     samples, correct, decided = sums["samples"], sums["correct"], sums["decided"]
     low, high = wilson_interval(correct, samples)
     return Row(
@@ -144,6 +151,7 @@ def make_row(label: Label, run: Run, sums: dict[str, Any]) -> Row:
         forward_steps_per_sample=sums["forward_steps"] / samples,
         decision_step=sums["decision_steps"] / decided if decided else None,
         decision_time_step=sums["decision_time_steps"] / decided if decided else None,
+        commonest=commonest,
     )
 
 

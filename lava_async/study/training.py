@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 
-from lava_async import metrics
 from lava_async._files.atomic import atomic_paths
-from lava_async._simulate import simulate
+from lava_async.datasets import lookup
 from lava_async.errors import (
     ExecutionError,
     FileFormatError,
@@ -24,6 +23,7 @@ from lava_async.errors import (
 from lava_async.study import checkpoint, health, recipe
 from lava_async.study.data import Split, fit_to, load_split
 from lava_async.study.orders import accuracy_by_order
+from lava_async.study.runs import run_split
 from lava_async.study.settings import Settings, check_fields
 
 CHECKPOINT, NETWORK, METRICS = "network.pt", "network.net", "metrics.json"
@@ -107,8 +107,8 @@ class Training:
             recipe=settings.recipe,
         )  # fmt: skip
         graph = self.network.graph()
-        record = simulate(graph, fit_to(graph, *test, where=NETWORK))
-        found, told = health.examine(graph, record)
+        totals = run_split(graph, fit_to(graph, *test, where=NETWORK), test[1])
+        found, told = health.examine(graph, totals.spikes)
         for cause, text in {**health.examine_gradient(passed), **told}.items():
             if cause not in self._told:
                 self._told.add(cause)
@@ -118,7 +118,7 @@ class Training:
             {
                 "epoch": self.epoch + 1,
                 "loss": passed.loss,
-                **dataclasses.asdict(metrics.evaluate(graph, record, test[1])),
+                **dataclasses.asdict(totals.evaluation()),
                 **dataclasses.asdict(found),
                 "gradient_norm": passed.gradient_norm,
                 "skipped_steps": passed.skipped,
@@ -179,18 +179,32 @@ class Training:
         return is_complete and written.read_bytes() == self._metrics()
 
     @classmethod
-    def resume(cls, folder: Path, data_root: Path | None = None) -> Training:
+    def resume(
+        cls, folder: Path, data_root: Path | None = None, data: str | None = None
+    ) -> Training:
         """The training that `save` wrote.
+
+        Parameters
+        ----------
+        folder, data_root : Path
+        data : str, optional
+            Of a data set of one's own the name, as recorded. It is code to be run, and a foreign
+            checkpoint may name any.
 
         Raises
         ------
         FileFormatError
-            There is no checkpoint, or it is damaged, foreign or of a later version.
+            There is no checkpoint, it is damaged, foreign or of a later version, or it is of
+            other data.
         """
         path = folder / CHECKPOINT
         content = checkpoint.read(path)
         try:
             check_fields("checkpoint", content, _CONTENT)
+            recorded = content["settings"].get("data")
+            if lookup.is_text(recorded) and data != recorded:
+                wanted = f"{recorded} given again (--data), as its code will run"
+                raise ValidationError("settings", "data", wanted, data or "none")
             training = cls(Settings.from_dict(content["settings"]), data_root)
             training._restore(content)
         except ValidationError as error:

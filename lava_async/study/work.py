@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,22 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lava_async._files.hdf5 import load
-from lava_async._semantics.graph import Graph
+from lava_async._semantics.graph import Graph, check_early_decision
+from lava_async.datasets import lookup
 from lava_async.errors import FileFormatError
 from lava_async.study import cells, processes
 from lava_async.study.data import fit_to
-from lava_async.study.grid import GIVEN, Study, Training, describe
+from lava_async.study.grid import GIVEN, UNROLLED, Run, Study, Training, describe
+from lava_async.study.results import order_text
 from lava_async.study.store import Configuration, Store
 from lava_async.study.table import Label, Point, Row, make_points, make_row
 
 Advance = Callable[..., object]
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 """Of a description and a number of cells; enters with what is called with so many done."""
-
-
-_Batch = tuple[Sequence[int], tuple[Any, ...]]
-"""Places of cells, and the arguments of the call that computes them."""
 
 
 @contextlib.contextmanager
@@ -61,7 +62,7 @@ def read_given(study: Study, path: Path, root: str | None) -> Network:
     ValidationError
         The file cannot be read, or the network does not fit the data.
     """
-    (x, labels), _ = cells.load(study.data, study.samples, False, root)
+    (x, labels), _ = cells.load(study.data, study.samples, False, root, lookup.folder())
     try:
         graph = load(path)
     except FileFormatError as error:
@@ -69,6 +70,7 @@ def read_given(study: Study, path: Path, root: str | None) -> Network:
             raise
         graph = load(path, x.shape[1:-1])
     fit_to(graph, x, labels, str(path))
+    check_early_decision(str(path), next(iter(study.stop_after), None), graph.output_can_fire)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     same_name = sum(Path(file).name == path.name for file in study.given) > 1
     name = str(path) if same_name else path.name
@@ -95,7 +97,7 @@ class Work:
         self.computed = 0
         self._study = study
         self._store = store
-        self._processes = {"jobs": jobs, "scheduler": scheduler}
+        self._processes: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
         self._root = root
         self._progress = progress
         self._warnings: list[str] = []
@@ -119,7 +121,8 @@ class Work:
         ]  # fmt: skip
         results = self._complete(
             "training networks", cells.train, configurations,
-            lambda left: [([i], (configurations[i], self._root)) for i in left],
+            [f"training {_describe_training(each)}" for each in trainings],
+            lambda left: [{i: (configurations[i], self._root)} for i in left],
         )  # fmt: skip
         return [
             self._trained(*each) for each in zip(trainings, configurations, results, strict=True)
@@ -154,21 +157,25 @@ class Work:
             for network, run in asked
         ]  # fmt: skip
 
-        def batches(left: Sequence[int]) -> Iterator[_Batch]:
+        def batches(left: Sequence[int]) -> Iterator[processes.Batch]:
             # A schedule with all of its K: to hand over a network takes as long as a run.
             for network, of_network in itertools.groupby(left, lambda place: asked[place][0]):
                 graph = network.load()
                 for _, group in itertools.groupby(
                     of_network, lambda place: asked[place][1].spec
                 ):
-                    places = list(group)
-                    yield places, (graph, [configurations[place] for place in places], self._root)
+                    yield {i: (graph, [configurations[i]], self._root) for i in group}
 
-        results = self._complete("running networks", cells.run, configurations, batches)
+        names = [f"running {_describe_run(network.label, run)}" for network, run in asked]
+        results = self._complete("running networks", cells.run, configurations, names, batches)
+        (_, labels), _ = cells.load(
+            self._study.data, self._study.samples, False, self._root, lookup.folder()
+        )
+        commonest = int(np.bincount(labels).max())
         rows: list[Row] = []
         points: list[Point] = []
         for (network, run), sums in zip(asked, results, strict=True):
-            rows.append(make_row(network.label, run, sums))
+            rows.append(make_row(network.label, run, sums, commonest))
             points += make_points(network.label, run, sums)
         return rows, points
 
@@ -177,27 +184,65 @@ class Work:
         text: str,
         function: Callable[..., list[cells.Result]],
         configurations: Sequence[Configuration],
-        batches: Callable[[Sequence[int]], Iterable[_Batch]],
+        names: Sequence[str],
+        batches: Callable[[Sequence[int]], Iterable[processes.Batch]],
     ) -> list[dict[str, Any]]:
         """Results of cells, those computed now that are not there.
 
-        text : for the progress; function : computes the cells of a batch; batches : of the places
-        of those that are left, a batch each call.
+        text : for the progress; function : computes a cell; names : of the cells; batches : of the
+        places of those that are left.
         """
         found = {place: self._store.get(each) for place, each in enumerate(configurations)}
         done = {place: result for place, result in found.items() if result is not None}
         left = [place for place in found if place not in done]
+        if left:
+            self._compile(configurations[0]["cell"] == "train")
         with self._progress(text, len(found)) as advance:
             advance(len(done))
             work = list(batches(left))
-            calls = [arguments for _, arguments in work]
-            for number, results in processes.each(function, calls, **self._processes):
-                for place, (result, file) in zip(work[number][0], results, strict=True):
-                    self._store.put(configurations[place], result, file)
-                    done[place] = result
-                    self.computed += 1
-                    advance()
+            # What the data set's name goes by has no part in what comes out.
+            from_here = functools.partial(lookup.call_from, lookup.folder(), function)
+            computed = processes.each(from_here, work, names.__getitem__, **self._processes)
+            for place, [(result, file)] in computed:
+                self._store.put(configurations[place], result, file)
+                done[place] = result
+                self.computed += 1
+                advance()
         return [done[place] for place in found]
+
+    def _compile(self, training: bool) -> None:
+        """Once what each process of this machine would compile by itself."""
+        jobs, scheduler = self._processes["jobs"], self._processes["scheduler"]
+        if scheduler is not None or processes.count(jobs) == 1:
+            return
+        from lava_async.study import kernels  # loads numba, which takes half a second
+
+        missing = kernels.missing(training and set(self._study.methods) != {UNROLLED})
+        if missing:
+            kernels.compile_all(missing, jobs)
 
     def _describe_data(self, train: bool) -> dict[str, Any]:
         return cells.describe_data(self._study.data, self._study.samples, train, self._root)
+
+
+def _describe_training(training: Training) -> str:
+    """All that a training of a study may differ in from the others, in words."""
+    recipe, seed = training.settings.recipe, training.settings.seed
+    return _describe_network(
+        training.method, describe(training.settings.schedule)[0], recipe.penalty, seed
+    )
+
+
+def _describe_run(label: Label, run: Run) -> str:
+    """A network and a way to run it, in words."""
+    network = label.name
+    if label.method != GIVEN:
+        network = _describe_network(label.method, label.trained_with, label.penalty, label.seed)
+    stop = "" if run.stop_after is None else f", K = {run.stop_after}"
+    return f"{network}, run {order_text(run.spec)}{stop}"
+
+
+def _describe_network(
+    method: str, trained_with: str, penalty: float | None, seed: int | None
+) -> str:
+    return f"{method}, {order_text(trained_with)}, penalty {penalty:g}, seed {seed}"

@@ -136,13 +136,13 @@ def row_of_weights(row, channel, y, x, i, j):
 
 
 @apart
-def deliver(row, weight, start, current, hit, hits, count, now, source, times):
+def deliver(row, weight, start, current, hit, hits, num_hits, listed, source, times):
     """Walk the taps of one source neuron that lie inside the target. Returns how many."""
     out_group, plane = row[OUT_GROUP], row[OUT_HEIGHT] * row[OUT_WIDTH]
     channel, y, x, top, bottom, left, right = reached(row, source)
     first_target = start + channel // row[IN_GROUP] * out_group * plane
     factor = np.int32(times)
-    synops = 0
+    synops, length = 0, np.uint64(num_hits[0])
     for i in range(top, bottom):
         for j in range(left, right):
             weights = row_of_weights(row, channel, y, x, i, j)
@@ -150,25 +150,28 @@ def deliver(row, weight, start, current, hit, hits, count, now, source, times):
                 continue
             n = np.uint64(first_target + i * row[OUT_WIDTH] + j)
             tap = np.uint64(row[AT] + weights * row[OUT_GROUP])
+            if listed:
+                for o in range(np.uint64(out_group)):
+                    length = reach(n + o * np.uint64(plane), hit, hits, length)
             for o in range(np.uint64(out_group)):
                 current[n] += factor * np.int32(weight[tap + o])
-                if now:
-                    reach(n, hit, hits, count)
                 n += np.uint64(plane)
             synops += out_group
+    num_hits[0] = length
     return synops
 
 
 @apart
 def deliver_all(
-    row, weight, start, current, hit, hits, count, neurons, times, counted, low, high, first_neuron
+    row, weight, start, current, hit, hits, num_hits, neurons, times, counted, low, high,
+    first_neuron,
 ):  # fmt: skip
     """Those of spikes low..high, whose targets are all asked. Returns how many, too."""
     synops = 0
     for i in range(low, high):
         factor = times[i] if counted else np.int32(1)
         synops += np.int64(factor) * deliver(
-            row, weight, start, current, hit, hits, count, False,
+            row, weight, start, current, hit, hits, num_hits, False,
             np.int64(neurons[i]) - first_neuron, factor,
         )  # fmt: skip
     return synops

@@ -18,12 +18,12 @@ def _(connection: OneToOne, source_shape, target_shape, arrays):
 
 
 @jit
-def deliver(net, row, start, current, hit, hits, count, now, source, times):
+def deliver(net, row, start, current, hit, hits, num_hits, listed, source, times):
     """The one synapse of a source neuron."""
     n = start + source
     current[n] += np.int32(times) * np.int32(net.weight[row[AT]])
-    if now:
-        reach(n, hit, hits, count)
+    if listed:
+        num_hits[0] = reach(n, hit, hits, np.uint64(num_hits[0]))
     return 1
 
 

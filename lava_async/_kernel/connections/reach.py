@@ -1,15 +1,19 @@
-"""Who received a current in this forward step."""
+"""Who received a current."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from lava_async._kernel._compiler import inline
-from lava_async._kernel._layout import HITS
 
 
 @inline
-def reach(n, hit, hits, count):
-    """Remember that neuron n may have received a current."""
-    if not hit[n]:
-        hit[n] = 1
-        hits[count[HITS]] = n
-        count[HITS] += 1
+def reach(n, hit, hits, length):
+    """List neuron n behind the first ``length`` ones, unless it is there. Returns the new length.
+
+    Without a branch: whether it is there is hard to predict. One more place is written than listed.
+    """
+    hits[length] = n
+    length += np.uint64(hit[n] == 0)
+    hit[n] = 1
+    return length

@@ -37,6 +37,7 @@ from lava_async._kernel.training.layout import (
     EXPONENTIAL,
     FULL,
     THROUGH,
+    UNSENT,
     Scratch,
     Tape,
     Turned,
@@ -48,12 +49,14 @@ from lava_async._semantics.connections import INPUT, Conv, Dense, OneToOne, Shap
 from lava_async._semantics.decisive import Reset
 from lava_async._semantics.dropout import Dropout
 from lava_async._semantics.graph import Graph
+from lava_async._semantics.kept import Kept
 from lava_async._semantics.schedule import AsyncSchedule, LayerSync, Momentum
 
 _RESETS: dict[Reset, int] = {"through": THROUGH, "detached": DETACHED, "full": FULL}
 _AT_ONCE = 4  # samples that a thread takes, forward
 MANY = 1 << 16  # weights; the gradients of fewer are added up sample by sample, see `synapses`
 _FEWEST_SUMS, _MOST_SUMS = 8, 16  # that samples are added up in ...
+_NOBODYS = np.zeros((0, 0, 0), np.int32)  # currents that nobody asked for
 _SUMS_OF_WEIGHTS = 1 << 22  # ... more than the fewest only if they take no more memory
 
 
@@ -63,15 +66,15 @@ class Neurons:
 
     Attributes
     ----------
-    i_decay, v_decay : sequence of int
-        In 0..4096.
+    i_decay, v_decay : sequence of int or (size,) arrays of int
+        In 0..4096, of all neurons of a population or of each.
     threshold : sequence of int
         Mantissas.
     bias : sequence of (size,) arrays of int, or None
     """
 
-    i_decay: Sequence[int]
-    v_decay: Sequence[int]
+    i_decay: Sequence[int | npt.NDArray]
+    v_decay: Sequence[int | npt.NDArray]
     threshold: Sequence[int]
     bias: Sequence[npt.NDArray | None]
 
@@ -101,7 +104,10 @@ class Gradients(NamedTuple):
 
     weights: list[npt.NDArray[np.float32] | None]  # by the integers of each connection
     bias: npt.NDArray[np.float32] | None  # (N,) by the integer biases
+    # (N,) by the integer decays of current and voltage
+    decays: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None
     frames: npt.NDArray[np.float32] | None  # (B, inputs, T) by the input counts
+    current: npt.NDArray[np.float32] | None  # (B, T, N) by what arrives in time, in weight units
 
 
 class Loaded(NamedTuple):
@@ -120,9 +126,11 @@ class Trainer:
         Its weights and parameters do not matter.
     layered : bool
         Whether it runs under `LayerSync`.
+    like : Trainer, optional
+        Of the same network with other delays, whose memory serves this one, too.
     """
 
-    def __init__(self, graph: Graph, layered: bool):
+    def __init__(self, graph: Graph, layered: bool, like: Trainer | None = None):
         schedule = LayerSync() if layered else Momentum()
         self.graph = graph
         self.order = connection_order(graph, schedule)
@@ -140,21 +148,23 @@ class Trainer:
             self.row,
             *(room_for_targets(c, graph.populations[c.target].size) for c in graph.connections),
         )
-        # The last neurons without biases: their numbers, and what `Net` has for these.
-        self.laid_out: tuple[tuple[int, ...], dict[str, Any]] = ((), {})
+        # The last neurons with nothing of their own: their numbers, and what `Net` has for these.
+        self.laid_out: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
         self.planned: tuple[Any, Any, Any] = (None, None, None)  # the last schedule, likewise
         self.found: tuple[Any, Any, Any] = (None, None, None)  # and the last way back
-        # All of one number of time steps; tapes and gradients by how many samples there is room.
+        # All of one number of time steps, and as many ahead; tapes and gradients by how many
+        # samples there is room.
         self.states = Reserve(self._new_state)
-        self.tapes = Reserve(self._new_tape)
+        self.tapes = like.tapes if like else Reserve(self._new_tape)
         # Of which weights gradients were wanted, and how these are added up.
         self.by_number: dict[tuple[bool, ...] | None, tuple[list[_Weights], list[_Weights]]] = {}
         self.no_tape = self._new_tape((0, 0))
-        self.scratch = Reserve(self._new_scratch)
-        self.gradients = Reserve(self._new_gradients)
+        self.scratch = like.scratch if like else Reserve(self._new_scratch)
+        self.gradients = like.gradients if like else Reserve(self._new_gradients)
 
-    def _new_state(self, num_steps: int) -> tuple[State, Events]:
-        return new_state(self.graph), new_events(self.num_inputs * num_steps, num_steps)
+    def _new_state(self, size: tuple[int, int]) -> tuple[State, Events]:
+        num_steps, slots = size
+        return new_state(self.graph, slots), new_events(self.num_inputs * num_steps, num_steps)
 
     def _new_tape(self, size: tuple[int, int]) -> Tape:
         batch, num_steps = size
@@ -172,6 +182,7 @@ class Trainer:
             times=room(entries, np.float32),
             event_begin=np.empty((batch, num_steps + 1), np.int64),
             active=np.empty(num_neurons, np.uint8),
+            current=_NOBODYS,
         )
 
     def _new_scratch(self, num_steps: int) -> tuple:
@@ -206,15 +217,15 @@ class Trainer:
 
     def _lay_out(self, neurons: Neurons) -> dict[str, Any]:
         """Neurons as the kernel has them, which are the same in most passes."""
-        biased = any(own is not None for own in neurons.bias)
         numbers = (*neurons.i_decay, *neurons.v_decay, *neurons.threshold)
-        if biased or self.laid_out[0] != numbers:
+        each = any(own is not None for own in neurons.bias) or any(map(np.ndim, numbers))
+        if each or self.laid_out[0] != numbers:
             bias = [
                 np.zeros(p.size, np.int32) if own is None else np.broadcast_to(own, p.size)
                 for own, p in zip(neurons.bias, self.graph.populations, strict=True)
             ]
             arrays = lay_out_neurons(neurons.i_decay, neurons.v_decay, neurons.threshold, bias)
-            if biased:
+            if each:
                 return arrays
             self.laid_out = numbers, arrays
         return self.laid_out[1]
@@ -274,6 +285,8 @@ class Trainer:
         dropout: Dropout | None = None,
         neuron_range: tuple[int, int],
         taped: bool,
+        with_currents: bool = False,
+        kept: Kept | None = None,
         team: Team,
     ) -> Pass:
         """A forward pass.
@@ -294,36 +307,51 @@ class Trainer:
             Whose spikes are wanted.
         taped : bool
             Whether there may be a way back.
+        with_currents : bool
+            Whether the tape has the currents, too.
+        kept : Kept, optional
+            Where the samples go on, if they do; without it each begins at zero.
         team : Team
         """
         dropout = dropout or Dropout()
         net = loaded.net
         plan = self._plan(net, schedule, stop_after, dropout)
         check_entries(frames.shape[1] // num_steps, num_steps)
-        frames = as_frames(frames)
+        flat = as_frames(frames)
         batch = len(frames)
         spikes = np.zeros((batch, neuron_range[1] - neuron_range[0], num_steps), np.int8)
         size = _room(batch) if taped else 0, num_steps
         tape = self.tapes.take(size) if taped else self.no_tape
         tape.active[:] = 0
+        if with_currents:
+            shape = batch, num_steps, self.graph.num_neurons
+            tape = tape._replace(current=empty(shape, np.int32))
 
+        rows, first_step, max_delay, left = _NOBODYS, 0, net.slots, None
+        if kept is not None:
+            # Delays may have been longer when what is under way was sent.
+            net = net._replace(slots=max(net.slots, kept.ahead))
+            left = kept.copy(net.slots)
+            rows, first_step = left.rows, left.time_step
         parts, counter = _bounds(cut(batch, -(-batch // _AT_ONCE))), np.zeros(1, np.int64)
 
         def work() -> int:
-            with self.states.lent(num_steps) as (s, e):
+            with self.states.lent((num_steps, net.slots)) as (s, e):
                 return entry.record_samples(
-                    net, plan, s, e, frames, ids, parts, counter, float(dropout.input),
-                    neuron_range, spikes, taped, tape,
+                    net, plan, s, e, flat, ids, parts, counter, float(dropout.input),
+                    neuron_range, spikes, taped, tape, rows, first_step,
                 )  # fmt: skip
 
         found = team.run(work, [()] * team.size)
         bad = [sample for sample in found if sample >= 0]
         ran = Pass(
             self, loaded, _cut(tape, batch), spikes, neuron_range, team,
-            discards=stop_after is not None or dropout.spike > 0, bad=min(bad, default=None),
+            discards=stop_after is not None or dropout.drops_spikes, bad=min(bad, default=None),
+            begun=kept, left=None if left is None else left.after(num_steps, max_delay),
         )  # fmt: skip
         if taped:
-            weakref.finalize(ran, self.tapes.give_back, size, tape).atexit = False
+            lent = tape._replace(current=_NOBODYS)
+            weakref.finalize(ran, self.tapes.give_back, size, lent).atexit = False
         return ran
 
 
@@ -371,11 +399,14 @@ class Pass:
     spikes : (B, neurons, T) int8
     bad : int or None
         A sample whose input is not of whole numbers in 0..2**24 - 1; nothing else counts then.
+    left : Kept or None
+        Where the samples can go on, of a pass that went on itself.
     """
 
     def __init__(
         self, trainer: Trainer, loaded: Loaded, tape: Tape, spikes,
         neuron_range: tuple[int, int], team: Team, discards: bool, bad: int | None,
+        begun: Kept | None = None, left: Kept | None = None,
     ):  # fmt: skip
         self.spikes: npt.NDArray[np.int8] = spikes
         self.bad = bad
@@ -385,6 +416,7 @@ class Pass:
         self._first = neuron_range[0]
         self._team = team
         self._discards = discards
+        self._begun, self.left = begun, left
 
     @property
     def fired(self) -> npt.NDArray[np.bool_]:
@@ -398,9 +430,23 @@ class Pass:
         return bool((begin[:, -1] > begin[:, 0]).any())
 
     @property
+    def current(self) -> npt.NDArray[np.int32]:
+        """(B, T, N) at the end of each time step, membrane units, of a pass ``with_currents``."""
+        return self._tape.current
+
+    @property
     def voltage(self) -> npt.NDArray[np.int32]:
         """(B, T, N) that decided, membrane units."""
         return self._tape.voltage[:, :, : self._num_neurons]
+
+    @property
+    def sent(self) -> npt.NDArray[np.bool_]:
+        """(B, T, N) which spikes were delivered."""
+        fired_at, released_at = (
+            own[:, :, : self._num_neurons]
+            for own in (self._tape.fired_at, self._tape.released_at)
+        )
+        return (fired_at != NEVER) & (released_at > UNSENT)
 
     def backward(
         self,
@@ -410,7 +456,9 @@ class Pass:
         reset: Reset = "through",
         wanted: Sequence[bool] | None = None,
         by_bias: bool = True,
+        by_decays: bool = False,
         by_frames: bool = False,
+        by_current: bool = False,
     ) -> Gradients:
         """The decisive gradient.
 
@@ -422,8 +470,9 @@ class Pass:
         reset : "through", "detached" or "full"
         wanted : sequence of bool, optional
             Of which connections, all by default.
-        by_bias, by_frames : bool
-            Whether those of the biases, and of the input, are wanted.
+        by_bias, by_decays, by_frames, by_current : bool
+            Whether those of the biases, of the decays (of a pass ``with_currents``), of the input,
+            and of all currents are wanted.
         """
         tape, net, trainer = self._tape, self._net, self._trainer
         batch, num_steps, row = tape.voltage.shape
@@ -465,11 +514,38 @@ class Pass:
                 for ends in cut(own.sources, self._team.size)
             ]
             self._team.run(learn, ranges)
+            own = self._num_neurons
             return Gradients(
                 self._in_order(few, sums.sum(0), many, rooms),
-                by_v[:batch].reshape(-1, row).sum(0)[: self._num_neurons] if by_bias else None,
+                by_v[:batch].reshape(-1, row).sum(0)[:own] if by_bias else None,
+                self._by_decays(by_v[:batch], by_u[:batch]) if by_decays else None,
                 back.transpose(0, 2, 1) if by_frames else None,
+                np.add(by_v[:batch, :, :own], by_u[:batch, :, :own]) if by_current else None,
             )
+
+    def _by_decays(
+        self, by_v: npt.NDArray[np.float32], by_u: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """(N,) by the decays of current and voltage; the arguments are (B, T, N) times 64."""
+        count, tape = self._num_neurons, self._tape
+        by_v, by_u = by_v[:, :, :count], by_u[:, :, :count]
+        # The state at the end of the time step before; one that fired has no voltage left.
+        silent = tape.fired_at[:, :-1, :count] == NEVER
+        v, u = np.where(silent, self.voltage[:, :-1], 0), tape.current[:, :-1, :count]
+        if self._begun is None:  # and of the first one 0
+            by_v, by_u = by_v[:, 1:], by_u[:, 1:]
+        else:
+            v = np.concatenate([self._begun.voltage[:, None], v], 1)
+            u = np.concatenate([self._begun.current[:, None], u], 1)
+        unit = -1 / (dyn.DECAY_ONE << dyn.STATE_SHIFT)  # of a decay in 4096ths, and of those 64
+
+        def summed(gradient: npt.NDArray, state: npt.NDArray) -> npt.NDArray[np.float32]:
+            total = np.zeros(count)
+            for b in range(len(gradient)):  # in this order, whatever the processor
+                total += np.multiply(gradient[b], state[b], dtype=np.float64).sum(0)
+            return (unit * total).astype(np.float32)
+
+        return summed(by_v + by_u, u), summed(by_v, v)
 
     def _way(self, surrogate: Surrogate, reset: int, by_frames: bool) -> Way:
         trainer = self._trainer

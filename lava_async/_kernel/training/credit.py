@@ -136,7 +136,7 @@ def _discard(loss, loss_first, released_at, by_spike, n, t):
 
 
 @inline_early
-def _decide(way, p, n, t, x):
+def _decide(way, n, t, x):
     """Gradients of a neuron's voltage and current in time step t, and of its state before."""
     g = _by_voltage(
         way.reset, x.sigma[t, n], x.by_spike[t, n], x.end_v[n], np.float32(x.voltage[t, n]),
@@ -144,8 +144,8 @@ def _decide(way, p, n, t, x):
     )  # fmt: skip
     x.by_v[t, n] = _UNIT * g
     x.by_u[t, n] = _UNIT * x.end_u[n]
-    x.end_u[n] = way.keep_u[p] * (g + x.end_u[n])
-    x.end_v[n] = way.keep_v[p] * g
+    x.end_u[n] = way.keep_u[n] * (g + x.end_u[n])
+    x.end_v[n] = way.keep_v[n] * g
 
 
 @apart
@@ -158,8 +158,8 @@ def _decide_range(
         )
         by_v[n] = _UNIT * g
         by_u[n] = _UNIT * end_u[n]
-        end_u[n] = keep_u * (g + end_u[n])
-        end_v[n] = keep_v * g
+        end_u[n] = keep_u[n] * (g + end_u[n])
+        end_v[n] = keep_v[n] * g
 
 
 @inline_early
@@ -173,7 +173,7 @@ def _decide_alone(net, way, p, t, x):
         for n in range(np.int64(start), np.int64(stop)):
             _discard(x.loss, x.loss_first, x.released_at[t, n], x.by_spike, n, t)
     _decide_range(
-        start, stop, way.reset, way.keep_v[p], way.keep_u[p], x.sigma[t], x.by_spike[t],
+        start, stop, way.reset, way.keep_v, way.keep_u, x.sigma[t], x.by_spike[t],
         x.voltage[t], x.fired_at[t], x.by_v[t], x.by_u[t], x.end_v, x.end_u,
     )  # fmt: skip
 
@@ -216,7 +216,7 @@ def _decide_together(net, way, low, high, t, x):
         start, stop = np.int64(net.start[p]), np.int64(net.start[p + 1])
         for n in range(start, stop):
             if x.fired_at[t, n] == NEVER:
-                _decide(way, p, n, t, x)
+                _decide(way, n, t, x)
         fired = np.concatenate(
             (fired, np.nonzero(x.fired_at[t, start:stop] != NEVER)[0] + start)
         )
@@ -233,7 +233,7 @@ def _decide_together(net, way, low, high, t, x):
                     net, c, source, x.by_v[t], x.by_u[t], x.fired_at[t], x.released_at[t, n], True
                 )
         _discard(x.loss, x.loss_first, x.released_at[t, n], x.by_spike, n, t)
-        _decide(way, p, n, t, x)
+        _decide(way, n, t, x)
 
 
 @inline_early

@@ -8,9 +8,10 @@ from lava_async._kernel._compiler import borrow, draw_number, jit
 from lava_async._kernel._draws import input_lost
 from lava_async._kernel._entry import on_disk
 from lava_async._kernel._events import find_events
+from lava_async._kernel._kept import leave, take_up
 from lava_async._kernel._layout import DENSE, FIRED, KIND
 from lava_async._kernel._marks import AT_ONCE
-from lava_async._kernel._steps import any_step
+from lava_async._kernel._steps import any_step, begin_sample
 from lava_async._kernel.connections import dense, sparse
 from lava_async._kernel.training.credit import ALL, credit, credit_sample, derivatives
 from lava_async._kernel.training.layout import Sample
@@ -19,13 +20,13 @@ from lava_async._kernel.training.synapses import learn_sources
 
 
 @jit
-def _drop(plan, probability, e, sample, num_steps):
+def _drop(plan, probability, e, sample, first_step, num_steps):
     """Take out the input spikes that dropout loses."""
     for t in range(num_steps):
         kept = e.begin[t]
         for i in range(e.begin[t], e.stop[t]):
             e.index[kept], e.times[kept] = e.index[i], e.times[i]
-            if not input_lost(plan, probability, e.index[i], sample, t):
+            if not input_lost(plan, probability, e.index[i], sample, first_step + t):
                 kept += np.uint32(1)
         e.stop[t] = kept
 
@@ -33,46 +34,50 @@ def _drop(plan, probability, e, sample, num_steps):
 @on_disk
 def record_samples(
     net, plan, s, e, frames, sample_ids, parts, counter, input_dropout, outputs, spikes, taped,
-    tape,
+    tape, kept, first_step,
 ):  # fmt: skip
     """Run samples; writes a tape, and the spikes of neurons outputs[0]..outputs[1].
 
     ``parts`` are bounds (parts + 1,) between samples. Who runs them draws them from the counter,
-    as samples differ in what they cost.
+    as samples differ in what they cost. Where ``kept`` (B, 2 + slots, N) has samples, they go on
+    there, and leave there where they end; the first time step is ``first_step``.
 
     Returns the first sample whose input is not of whole numbers that are counts, or -1.
     """
     net, plan, s, e, tape = borrow(net), borrow(plan), borrow(s), borrow(e), borrow(tape)
     frames, spikes, sample_ids = borrow(frames), borrow(spikes), borrow(sample_ids)
-    parts, counter = borrow(parts), borrow(counter)
+    parts, counter, kept = borrow(parts), borrow(counter), borrow(kept)
     num_steps = spikes.shape[2]
     first_output, last_output = outputs
     part = draw_number(counter)
     while part + 1 < len(parts):
         low, high = parts[part], parts[part + 1]
         # Each part has its own of the lists, with room for all that its samples may need.
-        next_event = low * np.int64(frames.shape[1])
+        next_event = low * np.int64(len(e.index))
         next_sent = low * (np.int64(num_steps) * len(net.population) + AT_ONCE)
         for b in range(low, high):
-            s.u[:] = 0
-            s.v[:] = 0
-            s.current[:] = 0
-            if not find_events(e, frames[b], num_steps):
+            begin_sample(net, s)
+            if len(kept):
+                take_up(net, s, kept[b], first_step)
+            if not find_events(e, frames, b, num_steps):
                 return b
             if input_dropout > 0:
-                _drop(plan, input_dropout, e, sample_ids[b], num_steps)
+                _drop(plan, input_dropout, e, sample_ids[b], first_step, num_steps)
             if taped:
                 next_event = record_events(e, tape, b, next_event, num_steps)
             for t in range(num_steps):
                 any_step(
-                    net, plan, s, e.index, e.times, e.begin[t], e.stop[t], sample_ids[b], t
-                )
+                    net, plan, s, e.index, e.times, e.begin[t], e.stop[t], sample_ids[b],
+                    first_step + t,
+                )  # fmt: skip
                 for i in range(s.count[FIRED]):
                     n = s.fired[i]
                     if first_output <= n < last_output:
                         spikes[b, n - first_output, t] = 1
                 if taped:
                     next_sent = record_step(net, s, plan.layered, tape, b, t, next_sent)
+            if len(kept):
+                leave(net, s, kept[b], first_step + num_steps)
         part = draw_number(counter)
     return np.int64(-1)
 

@@ -32,6 +32,8 @@ class Tape(NamedTuple):
     times: npt.NDArray[np.float32]  # spikes of each
     event_begin: npt.NDArray[np.int64]  # (B, T + 1) of each time step among them
     active: npt.NDArray[np.uint8]  # (N,) which neurons fired at all
+    # (B, T, N) currents at the end of the time step, membrane units; (0, 0, 0) where nobody asks
+    current: npt.NDArray[np.int32]
 
 
 class Way(NamedTuple):
@@ -51,8 +53,8 @@ class Way(NamedTuple):
     late: npt.NDArray[np.int64]  # (C,) the delay of all sources, -1: each has its own
     at: npt.NDArray[np.int64]  # (C,) where `weight` has its weights
     weight: npt.NDArray[np.float32]  # of kinds with a fast way back, in their own order
-    keep_u: npt.NDArray[np.float32]  # (P,) 1 - decay
-    keep_v: npt.NDArray[np.float32]  # (P,)
+    keep_u: npt.NDArray[np.float32]  # (N + 64,) 1 - decay
+    keep_v: npt.NDArray[np.float32]  # (N + 64,)
     threshold: npt.NDArray[np.float32]  # (P,) membrane units
     reset: int
     surrogate: int

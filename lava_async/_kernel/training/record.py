@@ -34,6 +34,10 @@ def record_step(net, s, layered, tape, b, t, position):
         voltage[n] = s.v[n]
         fired_at[n] = NEVER
         released_at[n] = IN_TIME
+    if len(tape.current):
+        current = tape.current[b, t]
+        for n in range(np.uint64(len(net.population))):
+            current[n] = s.u[n]
     for i in range(s.count[FIRED]):
         n = s.fired[i]
         voltage[n] = s.momentum[i]

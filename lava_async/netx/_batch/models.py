@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from lava.magma.core.decorator import implements, requires
 from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
@@ -23,6 +23,7 @@ class PyBatchModel(PyLoihiProcessModel):
     frame_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     spikes_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     trace_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    voltage: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
@@ -48,3 +49,11 @@ class PyBatchModel(PyLoihiProcessModel):
         if "fired_at" in results:
             results["fired_at"][b, :, t] = fired_at
             results["released_at"][b, :, t] = released_at
+
+    def post_guard(self) -> bool:
+        return "readout" in self._results
+
+    def run_post_mgmt(self) -> None:
+        """Store the voltages at the end of the time step."""
+        b, t = divmod(self.time_step - 1, self._frames.shape[-1])
+        self._results["readout"][b, :, t] = self.voltage.read()

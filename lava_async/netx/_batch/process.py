@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
 from lava.magma.core.process.process import AbstractProcess
 
-from lava_async._lava.channels import Memory
+from lava_async._lava.channels import shared_array
 from lava_async.netx.process import Network
-
-
-def shared_array(shape: tuple[int, ...], dtype: type) -> npt.NDArray:
-    """Zeros in anonymous memory, shared with processes forked later.
-
-    Reading a Var takes one message per element; reading this takes none.
-    """
-    nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    return np.ndarray(shape, dtype, Memory(nbytes).buf)
 
 
 class Batch(AbstractProcess):
@@ -39,7 +30,8 @@ class Batch(AbstractProcess):
     results : dict of array
         ``spikes`` (B, *out_shape, T) from the network's ``out``; from its ``trace``
         ``numbers`` (3, B, T), ``all_spikes`` and, with ``trace``, ``fired_at`` and
-        ``released_at`` (B, N, T), ``output_steps`` (B, outputs, T).
+        ``released_at`` (B, N, T), ``output_steps`` (B, outputs, T); where the output population
+        cannot fire, its voltages ``readout`` (B, outputs, T), when they were.
     """
 
     def __init__(self, network: Network, frames: npt.NDArray, trace: bool) -> None:
@@ -56,6 +48,9 @@ class Batch(AbstractProcess):
         if trace:
             self.results["fired_at"] = shared_array(shape, np.int32)
             self.results["released_at"] = shared_array(shape, np.int32)
+        if not graph.output_can_fire:
+            size = output.stop - output.start
+            self.results["readout"] = shared_array((batch, size, num_steps), np.int32)
         super().__init__(frames=frames, output=output, results=self.results)
         self.frame_out = OutPort(shape=network.inp.shape)
         self.spikes_in = InPort(shape=network.out.shape)
@@ -63,3 +58,6 @@ class Batch(AbstractProcess):
         self.frame_out.connect(network.inp)
         network.out.connect(self.spikes_in)
         network.trace.connect(self.trace_in)
+        self.voltage = RefPort(shape=network.v_out.shape)
+        if "readout" in self.results:
+            self.voltage.connect_var(network.v_out)

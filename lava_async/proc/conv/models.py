@@ -25,7 +25,7 @@ from lava_async.proc.conv.process import AsyncConv, from_lava
 class AbstractPyAsyncConvModel(AbstractPyAsyncConnectionModel):
     """Walks the taps of each spike; whole frames are convolved."""
 
-    WEIGHTS = "weight"
+    WEIGHTS = AsyncConv.WEIGHTS
 
     weight: np.ndarray = LavaPyType(np.ndarray, np.int64, precision=9)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lava_async._semantics.connections import INPUT, Conv
+from lava_async._semantics.connections import INPUT, Conv, Sparse
 from lava_async.errors import GraphError
 from lava_async.proc._connection import AsyncConnection, check_weights
 from lava_async.proc._vars import WEIGHT, CheckedVar
@@ -45,6 +45,8 @@ class AsyncConv(AsyncConnection):
         A value is out of range, or the shapes do not fit.
     """
 
+    WEIGHTS = "weight"
+
     def __init__(
         self,
         *,
@@ -77,7 +79,19 @@ class AsyncConv(AsyncConnection):
         self.output_shape = target[::-1]
         counts = math.prod(target), math.prod(source)
         super().__init__(counts, input_shape, self.output_shape, delay, name, conv=conv)
+        self._conv = conv
         self.weight = CheckedVar(kernel.shape, kernel, WEIGHT)
+
+    def lower(self, source, target, weights, source_shape, target_shape):
+        old, delay = self._conv, self.delay
+        conv = Conv(
+            source, target, from_lava(weights), old.stride, old.padding, old.dilation, old.groups,
+            delay=delay,
+        )  # fmt: skip
+        if (source_shape, target_shape) == (self.s_in.shape, self.a_out.shape):
+            return conv
+        # Populations of other shapes, which fit by their size: neurons are numbered alike.
+        return Sparse(source, target, conv.all_synapses(self.s_in.shape[::-1]), delay=delay)
 
 
 def to_lava(weight: npt.NDArray) -> npt.NDArray:

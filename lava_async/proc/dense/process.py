@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import numpy.typing as npt
 
+from lava_async._semantics.connections import Dense
 from lava_async.proc._connection import AsyncConnection, check_weights
 from lava_async.proc._vars import WEIGHT, CheckedVar
 
@@ -49,3 +51,6 @@ class AsyncDense(AsyncConnection):
         checked = check_weights(name or "AsyncDense", weights, 2)
         super().__init__(checked.shape, input_shape, output_shape, delay, name)
         self.weights = CheckedVar(checked.shape, checked, WEIGHT)
+
+    def lower(self, source, target, weights, source_shape, target_shape):
+        return Dense(source, target, weights.astype(np.int16), delay=self.delay)

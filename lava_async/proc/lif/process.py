@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lava_async._semantics.graph import Population
 from lava_async.errors import GraphError
 from lava_async.proc._population import AsyncPopulation
-from lava_async.proc._ports import check_tuple
+from lava_async.proc._ports import check_tuple, describe
 from lava_async.proc._vars import BIAS, CURRENT, DECAY, THRESHOLD, VOLTAGE, CheckedVar, Range
 
 
@@ -34,8 +34,9 @@ class AsyncLIF(AsyncPopulation):
     ----------
     shape : tuple of int
         (W, H, C) or (n,).
-    du, dv : int
-        Decay of current and voltage per time step, in 1/4096, 0..4096; 4096 forgets everything.
+    du, dv : int or array of int, shape ``shape``
+        Decay of current and voltage per time step, in 1/4096, 0..4096, of all neurons or of each;
+        4096 forgets everything.
     vth : int
         Threshold mantissa, 17 bits.
     bias_mant : int or array of int, shape ``shape``
@@ -62,7 +63,8 @@ class AsyncLIF(AsyncPopulation):
     u, v : CheckedVar, (size,)
         Current and voltage, signed 24-bit integers in membrane units, neurons in C order of
         (C, H, W). The current wraps, the voltage saturates; both are counted as overflows.
-    du, dv, vth : CheckedVar, (1,)
+    du, dv : CheckedVar, (1,) or (size,)
+    vth : CheckedVar, (1,)
     bias_mant : CheckedVar, (size,)
 
     Raises
@@ -79,8 +81,8 @@ class AsyncLIF(AsyncPopulation):
         self,
         *,
         shape: Sequence[int],
-        du: int = 0,
-        dv: int = 0,
+        du: npt.ArrayLike = 0,
+        dv: npt.ArrayLike = 0,
         vth: int = 10,
         bias_mant: npt.ArrayLike = 0,
         output_delay: npt.ArrayLike = 0,
@@ -88,7 +90,8 @@ class AsyncLIF(AsyncPopulation):
     ) -> None:
         where = f"{type(self).__name__} {name!r}" if name else type(self).__name__
         bias = _broadcast_bias(where, bias_mant, check_tuple(where, "shape", shape))
-        checked = Population(where, bias.shape[::-1], du, dv, vth, bias.T)
+        i_decay, v_decay = np.transpose(du), np.transpose(dv)
+        checked = Population(where, bias.shape[::-1], i_decay, v_decay, vth, bias.T)
         super().__init__(bias.shape, where, output_delay, name)
 
         def var(name: str, size: int, init: Any) -> CheckedVar:
@@ -96,10 +99,19 @@ class AsyncLIF(AsyncPopulation):
 
         self.u = var("u", checked.size, 0)
         self.v = var("v", checked.size, 0)
-        self.du = var("du", 1, checked.i_decay)
-        self.dv = var("dv", 1, checked.v_decay)
+        self.du = var("du", np.size(checked.i_decay), np.ravel(checked.i_decay))
+        self.dv = var("dv", np.size(checked.v_decay), np.ravel(checked.v_decay))
         self.vth = var("vth", 1, checked.threshold)
         self.bias_mant = var("bias_mant", checked.size, bias.T.reshape(-1))
+
+    def lower(self, values):
+        shape = self.a_in.shape[::-1]
+        du, dv = (
+            values[name] if values[name].size == 1 else values[name].reshape(shape)
+            for name in ("du", "dv")
+        )
+        bias = values["bias_mant"].reshape(shape)
+        return Population(describe(self), shape, du, dv, int(values["vth"][0]), bias)
 
 
 def _broadcast_bias(where: str, bias: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[Any]:

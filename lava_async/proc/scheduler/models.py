@@ -15,6 +15,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_async._semantics.schedule import LayerSync
+from lava_async.proc._compiled import CompiledGroup
 from lava_async.proc._messages import (
     BEGIN,
     END,
@@ -27,6 +28,7 @@ from lava_async.proc._messages import (
 )
 from lava_async.proc._population import Route
 from lava_async.proc._scheduled_models import AbstractPyScheduledModel
+from lava_async.proc._shared import COUNTED
 from lava_async.proc._vars import Ints
 from lava_async.proc.scheduler.process import SpikeScheduler
 
@@ -47,6 +49,7 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
+        self._compiled: CompiledGroup | None = proc_params["compiled"]
         self._of_sample = proc_params["schedule"].of_sample
         self._stop_after: int | None = proc_params["stop_after"]
         self._offsets: Ints = proc_params["offsets"]
@@ -55,6 +58,9 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
         output = proc_params["output"]
         self._output = range(*self._offsets[output : output + 2].tolist())
         self._begin(self._first_sample)
+        if self._compiled is not None:
+            self._compiled.begin(self._first_sample)
+        self._counting: list[Any] = []  # channels of connections that count by themselves
         self._requests: dict[int, Any] = {}
         self._grants: dict[int, Any] = {}
 
@@ -68,6 +74,29 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
 
     def run_spk(self) -> None:
         """Run one time step: open it, release spikes until none waits, close it."""
+        if self._compiled is not None:
+            self._run_compiled(self._compiled)
+        else:
+            self._run_by_messages()
+
+    def _run_compiled(self, compiled: CompiledGroup) -> None:
+        sample = self._next_sample()
+        self._tell_reset(sample is not None)
+        step, synops = compiled.step(sample, self.time_step)
+        synops += self._receive_synops()
+        self._count(
+            step.forward_steps, synops, step.overflows, step.fired_at, step.released_at
+        )
+
+    def _receive_synops(self) -> int:
+        """Of the connections that do not leave it to the scheduler to count."""
+        if self.time_step == 1:
+            first = [(channel, int(channel.recv()[0])) for channel in self.synops_in.csp_ports]
+            self._counting = [channel for channel, synops in first if synops != COUNTED]
+            return sum(synops for _, synops in first if synops != COUNTED)
+        return sum(int(channel.recv()[0]) for channel in self._counting)
+
+    def _run_by_messages(self) -> None:
         if self.time_step == 1:
             self._meet()
         sample = self._next_sample()
@@ -78,8 +107,7 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
         layered = isinstance(self._schedule, LayerSync)
         flags = RESET * (sample is not None) | LAYERED * layered
         send(self.grant_out.csp_ports, BEGIN, flags)
-        if self.reset_out.csp_ports:
-            self.reset_out.send(np.full(1, sample is not None, np.int32))
+        self._tell_reset(sample is not None)
         forward_steps = self._release_by_layer() if layered else self._release_until_empty()
         send(self.grant_out.csp_ports, END)
         self._sample_step += 1
@@ -87,6 +115,10 @@ class PySpikeSchedulerModel(AbstractPyScheduledModel):
             forward_steps, int(self.synops_in.recv()[0]), int(self._overflows.sum()),
             self._fired_at, self._released_at,
         )  # fmt: skip
+
+    def _tell_reset(self, is_due: bool) -> None:
+        if self.reset_out.csp_ports:
+            self.reset_out.send(np.full(1, is_due, np.int32))
 
     def _begin(self, sample: int) -> None:
         """A sample begins: its own schedule, and its time steps from 0."""

@@ -10,6 +10,7 @@ from lava.magma.core.process.ports.ports import AbstractPort
 from lava_async._semantics.schedule import Momentum, Schedule
 from lava_async.errors import ValidationError
 from lava_async.proc import _messages
+from lava_async.proc._compiled import CompiledGroup
 from lava_async.proc._population import AsyncPopulation, Group
 from lava_async.proc._ports import (
     GrantOut,
@@ -51,6 +52,11 @@ class SpikeScheduler(ScheduledProcess):
     sample_ids : sequence of int, optional
         Index of each sample in its data set or stream, the key of its random draws, used
         again from the start when all are; 0, 1, 2, … by default.
+    compiled : bool
+        Whether compiled code may run all populations in the scheduler's process, with the same
+        results. False: populations and connections exchange messages in every forward step, which
+        takes many times as long. So they do anyway where the schedule, a process or its model is of
+        your own.
     name : str, optional
 
     Attributes
@@ -83,6 +89,7 @@ class SpikeScheduler(ScheduledProcess):
         reset_interval: int | None = None,
         reset_offset: int = 0,
         sample_ids: Sequence[int] | None = None,
+        compiled: bool = True,
         name: str | None = None,
     ) -> None:
         populations = _check_populations(populations)
@@ -91,6 +98,7 @@ class SpikeScheduler(ScheduledProcess):
             raise ValidationError(
                 "SpikeScheduler", "output", "one of its populations", repr(output)
             )
+        place = next(i for i, p in enumerate(populations) if p is output)
         super().__init__(
             sum(p.size for p in populations),
             Momentum() if schedule is None else schedule,
@@ -98,9 +106,12 @@ class SpikeScheduler(ScheduledProcess):
             reset_interval=reset_interval,
             reset_offset=reset_offset,
             sample_ids=sample_ids,
-            output=next(i for i, p in enumerate(populations) if p is output),
+            output=place,
             name=name,
         )
+        self.may_compile, self.output = compiled, place
+        self.stop_after: int | None = self._arguments["stop_after"]
+        self.compiled_group: CompiledGroup | None = None
         self._group = Group(self, populations)
         self.request_in = RequestIn(shape=_messages.SPIKES_WITH_MOMENTA)
         self.grant_out = GrantOut(shape=_messages.SPIKES)
@@ -112,7 +123,7 @@ class SpikeScheduler(ScheduledProcess):
 
     def wiring(self) -> dict[str, Any]:
         self._check_ports()
-        return self._group.wiring()
+        return {"compiled": self._group.compiled(), **self._group.wiring()}
 
     def _check_ports(self) -> None:
         """Only those whom the constructor connected may request or be granted anything."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix, issparse, spmatrix
 
+from lava_async._semantics.connections import Sparse, Synapses
 from lava_async.errors import GraphError, ValidationError
 from lava_async.proc._connection import AsyncConnection, check_weights
 from lava_async.proc._ports import describe
@@ -59,7 +60,14 @@ class AsyncSparse(AsyncConnection):
         matrix = _canonical(weights)
         matrix.data = check_weights(where, matrix.data, 1)
         super().__init__(matrix.shape, input_shape, output_shape, delay, name, matrix=matrix)
+        self._matrix = matrix
         self.weights = SynapseVar(matrix)
+
+    def lower(self, source, target, weights, source_shape, target_shape):
+        parts = weights, self._matrix.indices, self._matrix.indptr
+        matrix = csr_matrix(parts, self._matrix.shape)
+        synapses = Synapses.from_matrix(describe(self), matrix)
+        return Sparse(source, target, synapses, delay=self.delay)
 
 
 class SynapseVar(CheckedVar):

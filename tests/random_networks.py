@@ -1,12 +1,15 @@
 """Hypothesis strategies: random graphs (any topology), inputs and schedules."""
 
+import contextlib
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import scipy.sparse
 from hypothesis import strategies as st
 
 import lava_async as la
+from lava_async._kernel import _lowering
 
 DECAYS = st.sampled_from([0, 128, 1000, 2048, 4095, 4096])
 
@@ -180,3 +183,11 @@ def mixtures(draw):
 
 def schedules():
     return st.one_of(async_schedules(), single_schedules(), mixtures())
+
+
+@contextlib.contextmanager
+def drawn_packing(data):
+    """Populations are packed from a drawn size on, not only the large ones for which it pays."""
+    sizes = st.sampled_from([_lowering._PACKED_FROM, 1, 64])
+    with mock.patch.object(_lowering, "_PACKED_FROM", data.draw(sizes)):
+        yield

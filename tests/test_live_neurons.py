@@ -3,7 +3,7 @@
 Populations of more neurons than are looked at together, few of which get anything, or more than
 are brought together at once, among small ones; with memory and without, the same for all neurons or
 not, biases of a few neurons or of all, delays, early decision, and samples that follow each other
-in the same state.
+in the same state. Populations are packed from any size on.
 """
 
 import numpy as np
@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 import lava_async as la
 from lava_async._kernel import Stepper
-from random_networks import DECAYS, schedules
+from lava_async._kernel._entry import clear_state, run_step
+from lava_async._kernel._layout import FIRED, new_state
+from lava_async._kernel._lowering import compile_graph, compile_schedule
+from random_networks import DECAYS, drawn_packing, schedules
 from records import assert_equal_records
 
 SIZES = st.one_of(st.integers(1, 140), st.sampled_from([63, 64, 65, 1000, 4097, 5000]))
@@ -90,10 +93,11 @@ def test_kernel_equals_the_definition_where_few_neurons_live(data):
     if isinstance(schedule, la.AsyncSchedule):
         stop_after = data.draw(st.sampled_from([None, 0, 2]))
     options = {"stop_after": stop_after, "trace": True, "num_threads": 1}
-    got = la.simulate(graph, x, schedule, **options)
     want = la.simulate(graph, x, schedule, backend="reference", **options)
+    with drawn_packing(data):
+        got = la.simulate(graph, x, schedule, **options)
+        sparse = la.simulate(graph, x, schedule, record="sparse", **options)
     assert_equal_records(got, want)
-    sparse = la.simulate(graph, x, schedule, record="sparse", **options)
     assert_equal_records(sparse, want)
 
 
@@ -130,3 +134,49 @@ def test_a_state_that_was_written_lives(schedule):
     stepper.wake()
     spikes = [np.flatnonzero(stepper.step(np.zeros(1, int)).spikes).tolist() for _ in range(4)]
     assert spikes == [[], [], [3, 4200], []]
+
+
+@pytest.mark.parametrize("schedule", [la.Momentum(3), la.Random(5), la.LayerSync()], ids=str)
+@pytest.mark.parametrize("memory", [True, False])
+def test_a_population_that_fills_up_is_packed_no_longer(schedule, memory):
+    """From the time step on in which many have a place, with currents under way, and for good."""
+    rng, size, num_steps = np.random.default_rng(2), 130, 14
+    delay = rng.integers(0, 4, size)
+    own = scipy.sparse.random(size, size, 0.02, random_state=rng, format="csc")
+    own.data[:] = rng.integers(-30, 60, len(own.data))
+    decays = (1000, 200) if memory else (4096, 4096)
+    graph = la.Graph(
+        (size,), (la.Population("p", (size,), *decays, 50),),
+        (la.OneToOne(la.INPUT, 0, 60, delay=delay), la.Sparse(0, 0, own, delay=delay)),
+    )  # fmt: skip
+    wave = np.arange(size) // 12 == np.arange(num_steps)[:, None]
+    x = np.stack([wave.T, wave[:, ::-1].T]).astype(np.int64)
+    want = la.simulate(graph, x, schedule, backend="reference", trace=True)
+    net = compile_graph(graph, schedule)
+    plan, s = compile_schedule(net, schedule, None), new_state(graph, packed=np.array([True]))
+    packed = []
+    for b in range(len(x)):
+        clear_state(net, s)
+        assert not s.u.any() and not s.v.any() and not s.current.any() and not s.hit.any()
+        for t in range(num_steps):
+            index = np.flatnonzero(x[b, :, t]).astype(np.uint32)
+            run_step(net, plan, s, index, np.ones(len(index), np.int32), b, t)
+            fired = np.sort(s.fired[: s.count[FIRED]])
+            np.testing.assert_array_equal(fired, np.flatnonzero(want.spikes[b, :, t]))
+            packed.append(bool(s.packed[0]))
+    assert packed[0] and not packed[num_steps - 1]
+    assert packed == sorted(packed, reverse=True)
+    np.testing.assert_array_equal(s.place, np.arange(size))
+    np.testing.assert_array_equal(s.owner, np.arange(size))
+
+
+def test_places_end_with_their_sample():
+    """Others come first in the next one, on other places; who has none has no voltage."""
+    size = 5000
+    readout = la.Population("readout", (size,), 0, 0, 1 << 17)
+    graph = la.Graph((size,), (readout,), (la.OneToOne(la.INPUT, 0, 60),))
+    x = np.zeros((3, size, 2), np.int64)
+    x[0, [4000, 7], 0] = x[1, 9, 1] = x[2, [9, 7, 4999], [0, 1, 1]] = 1
+    got, want = (la.simulate(graph, x, backend=b, num_threads=1) for b in ("kernel", "reference"))
+    assert_equal_records(got, want)
+    assert np.count_nonzero(got.readout[..., 1]) == 6

@@ -9,6 +9,7 @@ import numba
 import numba.extending
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
 LINE = 64  # bytes that come from memory together
 BLOCK = 64  # entries that are looked at together: as many as a word has bits
@@ -27,8 +28,15 @@ def apart(function: Callable[..., Any]) -> Any:
 
     The compiler need not check that then, which takes as long as a loop over 64 entries.
     """
-    dispatcher: Any = numba.njit(nogil=True, forceinline=True)(function)
+    return _sharing_nothing(numba.njit(nogil=True, forceinline=True)(function))
 
+
+def alone(function: Callable[..., Any]) -> Any:
+    """The same, not inlined, for `call`."""
+    return _sharing_nothing(numba.njit(nogil=True)(function))
+
+
+def _sharing_nothing(dispatcher: Any) -> Any:
     def customize(flags: Any) -> Any:
         flags.noalias = True
         return flags
@@ -68,6 +76,40 @@ def borrow(typing_context, value):
         return without_count(context, builder, value, arguments[0])
 
     return value(value), generate
+
+
+@intrinsic
+def pointer(typing_context, array, first):
+    """Where the entries of a contiguous array are, from one on."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        return builder.gep(data, [arguments[1]])
+
+    return types.CPointer(array.dtype)(array, types.uint64), generate
+
+
+@intrinsic
+def call(typing_context, function, arguments):
+    """Call an `alone` function with a tuple of arguments.
+
+    For short loops that want the registers for themselves: inlined amid much else, they fetch from
+    the stack in each turn where their arrays are. They get these as `pointer`, as an array is seven
+    numbers, and raise nothing.
+    """
+    kind = function.get_call_type(typing_context, tuple(arguments), {})
+
+    def generate(context, builder, signature, values):
+        compiled = function.dispatcher.overloads[kind.args]
+        context.active_code_library.add_linking_library(compiled.library)
+        _, result = context.call_conv.call_function(
+            builder, context.declare_function(builder.module, compiled.fndesc),
+            kind.return_type, kind.args, cgutils.unpack_tuple(builder, values[1]),
+            attrs=("noinline",),
+        )  # fmt: skip
+        return result
+
+    return kind.return_type(function, arguments), generate
 
 
 @intrinsic

@@ -3,7 +3,7 @@
 A spike walks its own synapses only. Of the targets of single synapses a list is kept, unless they
 are so many that it is quicker to ask all neurons there, as it is of whole rows of weights. What a
 delay holds back is added to a ring of currents, one slot for each time step to come, with a list of
-its own.
+its own. Whom a spike reaches first in a sample gets a place, where populations are packed.
 """
 
 from __future__ import annotations
@@ -30,44 +30,70 @@ _SWEPT_AT_ONCE = 4  # neurons of a population are asked in the time that one of 
 
 
 @inline
-def _sweeps(row, spikes):
+def _sweeps(s, row, spikes):
     """Whether all neurons are asked that so many spikes might reach."""
-    return spikes * row[FAN_OUT] * _SWEPT_AT_ONCE > row[SIZE]
+    return spikes * row[FAN_OUT] * _SWEPT_AT_ONCE > s.used[row[TARGET]]
 
 
 @jit
-def _deliver_single(net, row, current, hit, hits, num_hits, listed, source, times):
-    """Walk the single synapses of one source neuron. Returns how many."""
-    start = row[START]
+def _deliver_single(net, s, c, slot, sweeps, neurons, low, high, first_neuron, times, counted):
+    """Walk the single synapses of the neurons low..high, to a slot. Returns how many."""
+    net, s = borrow(net), borrow(s)
+    row, target = net.wiring[c], net.wiring[c, TARGET]
+    first, listed, packed = slot * len(net.population), not sweeps, s.packed[target] != 0
+    current, hit, hits = s.current[first:], s.hit[first:], s.hits[first + slot :]
+    num_hits, used = s.num_hits[slot:], s.used[target:]
+    if sweeps:
+        s.swept[slot * len(net.threshold) + target] = 1
     if row[KIND] == CONV:
         return conv.deliver(
-            row, net.weight, start, current, hit, hits, num_hits, listed, source, times
-        )
+            net, row, current, hit, hits, num_hits, listed, packed, s.place, s.owner, used,
+            neurons, low, high, first_neuron, times, counted,
+        )  # fmt: skip
     if row[KIND] == ONE_TO_ONE:
         return one_to_one.deliver(
-            net, row, start, current, hit, hits, num_hits, listed, source, times
-        )
-    return sparse.deliver(net, row, start, current, hit, hits, num_hits, listed, source, times)
+            net, row, current, hit, hits, num_hits, listed, packed, s.place, s.owner, used,
+            neurons, low, high, first_neuron, times, counted,
+        )  # fmt: skip
+    return sparse.deliver(
+        net, row, current, hit, hits, num_hits, listed, packed, s.place, s.owner, used,
+        neurons, low, high, first_neuron, times, counted,
+    )  # fmt: skip
+
+
+@inline
+def _slot(net, c, source, time_step):
+    """Where the currents of a source wait over a connection with delays."""
+    delay = np.int64(net.delay[net.wiring[c, DELAYS] + source])
+    return np.int64(0) if delay == 0 else 1 + (time_step + delay) % net.slots
 
 
 @jit
-def _deliver_delayed(net, s, c, source, times, time_step):
-    """Deliver one source neuron over a connection with delays. Returns its synapses."""
+def _deliver_delayed(net, s, c, neurons, low, high, first_neuron, times, counted, time_step):
+    """The same over a connection with delays, to the slots that these lead to."""
     net, s = borrow(net), borrow(s)
-    row = net.wiring[c]
-    delay = np.int64(net.delay[row[DELAYS] + source])
-    slot = 0 if delay == 0 else 1 + (time_step + delay) % net.slots
-    first = slot * len(net.population)
-    sweeps = row[KIND] == DENSE or _sweeps(row, 1)
-    if sweeps:
+    row, synops, end = net.wiring[c], 0, low
+    while end < high:
+        begin, slot = end, _slot(net, c, np.int64(neurons[end]) - first_neuron, time_step)
+        while end < high and slot == _slot(
+            net, c, np.int64(neurons[end]) - first_neuron, time_step
+        ):
+            end += 1  # neurons that follow each other to the same slot
+        if row[KIND] != DENSE:
+            synops += _deliver_single(
+                net, s, c, slot, _sweeps(s, row, end - begin), neurons, begin, end, first_neuron,
+                times, counted,
+            )  # fmt: skip
+            continue
         s.swept[slot * len(net.threshold) + row[TARGET]] = 1
-    if row[KIND] == DENSE:
-        dense.deliver(net.wiring, c, net.weight, s.current, first + row[START], source, times)
-        return row[SIZE]
-    return _deliver_single(
-        net, row, s.current[first:], s.hit[first:], s.hits[first + slot :], s.num_hits[slot:],
-        not sweeps, source, times,
-    )  # fmt: skip
+        start = slot * len(net.population) + row[START]
+        for i in range(begin, end):
+            source, count = np.int64(neurons[i]) - first_neuron, np.int32(1)
+            if counted:
+                count = times[i]
+            dense.deliver(net.wiring, c, net.weight, s.current, start, source, count)
+            synops += np.int64(count) * row[SIZE]
+    return synops
 
 
 @jit
@@ -80,7 +106,8 @@ def _take_slot(net, s, slot):
         place = np.uint64(slot) * num_populations + p
         if s.swept[place]:
             s.swept[place], s.swept[p] = 0, 1
-            for n in range(np.uint64(net.start[p]), np.uint64(net.start[p + np.uint64(1)])):
+            first = np.uint64(net.start[p])
+            for n in range(first, first + np.uint64(s.used[p])):
                 s.current[n], s.current[late + n] = s.current[late + n], 0
     for i in range(s.num_hits[slot]):
         n = np.uint64(s.hits[late + np.uint64(slot) + np.uint64(i)])
@@ -106,7 +133,7 @@ def drop_late(net, s):
         _take_slot(net, s, slot)
         for p in range(len(net.threshold)):
             if s.swept[p]:
-                s.current[net.start[p] : net.start[p + 1]] = 0
+                s.current[net.start[p] : net.start[p] + s.used[p]] = 0
         for i in range(s.num_hits[0]):
             s.current[s.hits[i]] = 0
         forget_reached(net, s)
@@ -119,34 +146,24 @@ def deliver_input(net, s, index, times, low, high, time_step):
     synops, spikes = 0, 0
     for i in range(low, high):
         spikes += times[i]
+    if low == high:
+        return
+    begin, end = np.int64(low), np.int64(high)
     for c in range(net.first[0], net.delayed[0]):
-        start, target = wiring[c, START], wiring[c, TARGET]
-        sweeps = wiring[c, KIND] == DENSE or _sweeps(wiring[c], np.int64(high) - np.int64(low))
-        if sweeps and low < high:
-            s.swept[target] = 1
         if wiring[c, KIND] == DENSE:
-            rest = low
+            start, rest = wiring[c, START], low
+            s.swept[wiring[c, TARGET]] = 1
             if spikes == high - low:  # once each
                 rest += (high - low) // 4 * 4
                 dense.deliver_fours(wiring, c, weight, current, start, index, low, rest, 0)
             dense.deliver_events(wiring, c, weight, current, start, index, times, rest, high)
             synops += wiring[c, SIZE] * spikes
-        elif sweeps and wiring[c, KIND] == CONV:
-            synops += conv.deliver_all(
-                wiring[c], weight, start, current, s.hit, s.hits, s.num_hits, index, times, True,
-                low, high, 0,
-            )  # fmt: skip
         else:
-            for i in range(low, high):
-                synops += times[i] * _deliver_single(
-                    net, wiring[c], current, s.hit, s.hits, s.num_hits, not sweeps,
-                    np.int64(index[i]), times[i],
-                )  # fmt: skip
-    for c in range(net.delayed[0], net.first[1]):
-        for i in range(low, high):
-            synops += times[i] * _deliver_delayed(
-                net, s, c, np.int64(index[i]), times[i], time_step
+            synops += _deliver_single(
+                net, s, c, 0, _sweeps(s, wiring[c], end - begin), index, begin, end, 0, times, True
             )
+    for c in range(net.delayed[0], net.first[1]):
+        synops += _deliver_delayed(net, s, c, index, begin, end, 0, times, True, time_step)
     s.number[SYNOPS] += synops
 
 
@@ -156,37 +173,26 @@ def deliver_spikes(net, s, p, neurons, low, high, time_step):
 
     There have to be three more places in the list.
     """
-    wiring, current = net.wiring, s.current
+    wiring, current, once = net.wiring, s.current, s.fired_at  # whatever it has
     first_neuron, synops = np.int64(net.start[p]), 0
     for k in range(3):  # so that there are fours; this one has no weights
         neurons[np.uint64(high + k)] = net.start[p + 1]
     for c in range(net.first[p + 1], net.delayed[p + 1]):
-        start, target = wiring[c, START], wiring[c, TARGET]
         if wiring[c, KIND] == DENSE:
             dense.deliver_fours(
-                wiring, c, net.weight, current, start, neurons, low, high, first_neuron
+                wiring, c, net.weight, current, wiring[c, START], neurons, low, high, first_neuron
             )
-            s.swept[target] = 1
+            s.swept[wiring[c, TARGET]] = 1
             synops += wiring[c, SIZE] * (high - low)
         else:
-            sweeps = _sweeps(wiring[c], high - low)
-            if sweeps:
-                s.swept[target] = 1
-            if sweeps and wiring[c, KIND] == CONV:
-                synops += conv.deliver_all(
-                    wiring[c], net.weight, start, current, s.hit, s.hits, s.num_hits, neurons,
-                    s.count, False, low, high, first_neuron,
-                )  # fmt: skip
-                continue
-            for i in range(low, high):
-                synops += _deliver_single(
-                    net, wiring[c], current, s.hit, s.hits, s.num_hits, not sweeps,
-                    np.int64(neurons[i]) - first_neuron, 1,
-                )  # fmt: skip
+            synops += _deliver_single(
+                net, s, c, 0, _sweeps(s, wiring[c], high - low), neurons, low, high, first_neuron,
+                once, False,
+            )  # fmt: skip
     for c in range(net.delayed[p + 1], net.first[p + 2]):
-        for i in range(low, high):
-            source = np.int64(neurons[i]) - first_neuron
-            synops += _deliver_delayed(net, s, c, source, 1, time_step)
+        synops += _deliver_delayed(
+            net, s, c, neurons, low, high, first_neuron, once, False, time_step
+        )
     s.number[SYNOPS] += synops
 
 

@@ -12,7 +12,14 @@ import numpy as np
 from lava_async._kernel._cache import cached
 from lava_async._kernel._compiler import borrow
 from lava_async._kernel._events import find_events
-from lava_async._kernel._layout import FIRED, FORWARD_STEPS, OVERFLOWS, RELEASED, SYNOPS
+from lava_async._kernel._layout import (
+    FIRED,
+    FORWARD_STEPS,
+    NOWHERE,
+    OVERFLOWS,
+    RELEASED,
+    SYNOPS,
+)
 from lava_async._kernel._listing import list_spikes, no_spikes
 from lava_async._kernel._steps import any_step, begin_sample
 from lava_async._semantics import dynamics, random
@@ -62,7 +69,8 @@ def run_samples(
             numbers[2, b, t] = s.number[OVERFLOWS]
             numbers[3, b, t] = s.count[FIRED]
             for i in range(readout.shape[1]):
-                readout[b, i, t] = s.v[outputs[0] + i]
+                place = s.place[outputs[0] + i]
+                readout[b, i, t] = np.int32(0) if place == NOWHERE else s.v[place]
             if listing:
                 listed, used = list_spikes(s, listed, used)
                 continue

@@ -25,6 +25,7 @@ KIND, TARGET, START, SIZE, AT, DELAYS, FAN_OUT, OWN = range(8)  # columns of `Ne
 MOMENTUM, FIFO, NOISY_MOMENTUM, RANDOM = range(4)  # kinds of schedules
 FIRED, RELEASED, POOLED, ORDERED, HEAPED, RANKED, LOST = range(7)  # of `State.count`
 NEVER = np.int32((1 << 31) - 1)  # when a neuron fires that does not
+NOWHERE = np.uint32((1 << 32) - 1)  # place of a neuron that has none
 FORWARD_STEPS, SYNOPS, OVERFLOWS, FIRST_OUTPUT = range(4)  # of `State.number`
 
 
@@ -81,8 +82,18 @@ class State(NamedTuple):
     voltage and bias are; `full` stands for all bits of a population. Currents that wait are
     listed, or swept where they are many: for now in the first row of `hit`, `hits` and `swept`, for
     time steps to come in the others.
+
+    Nor with how far apart those are to which something does. So in a packed population a neuron
+    has no place before a spike is on its way to it, and then the next one, until the sample ends:
+    what is active lies together, as in a population that has no other neurons. What is kept by
+    neuron here is kept by place, but for the lists of spikes and what orders them.
     """
 
+    packed: npt.NDArray[np.uint8]  # (P,)
+    num_packed: npt.NDArray[np.uint32]  # (1,) how many populations are
+    place: npt.NDArray[np.uint32]  # (N,) of each neuron; in populations not packed, its number
+    owner: npt.NDArray[np.uint32]  # (N,) whose place it is
+    used: npt.NDArray[np.uint32]  # (P,) how many places of each population are somebody's
     u: npt.NDArray[np.int32]  # (N + 64,)
     v: npt.NDArray[np.int32]  # (N + 64,)
     # ((1 + slots) N + 64,) weighted sums in weight units: for now, and for time steps to come
@@ -144,14 +155,24 @@ def _at_line(memory: npt.NDArray, shape: int | tuple[int, ...], dtype: type) -> 
     return memory[-memory.ctypes.data % LINE :][: memory.nbytes - LINE].view(dtype).reshape(shape)
 
 
-def new_state(graph: Graph, slots: int = 0) -> State:
+def new_state(graph: Graph, slots: int = 0, packed: npt.NDArray[np.bool_] | None = None) -> State:
     """All zeros, whatever `live` has to say of it: for `begin_sample`.
 
-    With room for so many time steps ahead, if they are more than the graph's own.
+    With room for so many time steps ahead, if they are more than the graph's own; with these
+    populations packed, if any.
     """
     num_neurons, num_populations = graph.num_neurons, len(graph.populations)
     rows = 1 + max(graph.max_delay, slots)
+    sizes = np.array([p.size for p in graph.populations], np.uint32)
+    packed = np.zeros(num_populations, np.bool_) if packed is None else packed
+    place = np.arange(num_neurons, dtype=np.uint32)
+    place[np.repeat(packed, sizes)] = NOWHERE
     return State(
+        packed=packed.astype(np.uint8),
+        num_packed=np.array([np.count_nonzero(packed)], np.uint32),
+        place=place,
+        owner=np.arange(num_neurons, dtype=np.uint32),
+        used=np.where(packed, np.uint32(0), sizes),
         u=zeros(num_neurons + BLOCK, np.int32),
         v=zeros(num_neurons + BLOCK, np.int32),
         current=zeros(rows * num_neurons + BLOCK, np.int32),

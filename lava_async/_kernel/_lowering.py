@@ -10,10 +10,13 @@ import numpy.typing as npt
 
 from lava_async._kernel._compiler import BLOCK
 from lava_async._kernel._layout import (
+    DENSE,
     FIFO,
+    KIND,
     MOMENTUM,
     NOISY_MOMENTUM,
     RANDOM,
+    TARGET,
     Net,
     Plan,
     words,
@@ -37,6 +40,7 @@ from lava_async._semantics.schedule import (
 from lava_async.errors import UnsupportedError
 
 _ALL = (1 << 31) - 1  # there are no more neurons than that
+_PACKED_FROM = 1024  # neurons of a population; the state of fewer is in the first cache anyway
 _COMPILED = (LayerSync, Momentum, Random, Fifo)
 
 
@@ -135,6 +139,20 @@ def lay_out_neurons(
         "word": word.astype(np.uint32),
         "biased": biased,
     }
+
+
+def worth_packing(net: Net) -> npt.NDArray[np.bool_]:
+    """Populations to pack, if whoever runs them does not care where a neuron's state is.
+
+    Large ones that no whole rows of weights reach, of neurons that are alike and idle by
+    themselves.
+    """
+    sizes = np.diff(net.start.astype(np.int64))
+    words_with_bias = np.concatenate([[0], np.cumsum(net.biased != 0)])[net.word]
+    swept = net.wiring[net.wiring[:, KIND] == DENSE, TARGET]
+    worth = (sizes >= _PACKED_FROM) & ~net.varied & (np.diff(words_with_bias) == 0)
+    worth[swept] = False
+    return worth
 
 
 def connection_order(graph: Graph, schedule: LayerSync | AsyncSchedule) -> list[int]:

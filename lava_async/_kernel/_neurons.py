@@ -5,6 +5,7 @@ bits, biases 19; only sums of weights need more, see `_SUM_MAX`. The loops over 
 become vector code: they have no branch, they mark who fires instead of firing, and their
 indices are unsigned, because one that might be negative would be checked in each turn. Where few
 neurons of many matter, their states are brought together as a block first, and taken back then.
+Neurons go by their places here, see `State`: n is one.
 """
 
 from __future__ import annotations
@@ -124,22 +125,19 @@ def _integrate_block(first, left, u, v, current):
 
 
 @inline
-def _fire(n, momentum, is_output, plan, s, sample, time_step, forward_step):
+def _fire(place, momentum, is_output, plan, s, sample, time_step, forward_step):
     """A spike enters the pool; its neuron is refractory from now on."""
-    count = s.count
-    s.v[n] = _REFRACTORY
+    count, n = s.count, s.owner[place]
+    s.v[place] = _REFRACTORY
     if len(plan.spike_dropout) and spike_lost(plan, n, sample, time_step, forward_step):
-        s.lost[count[LOST]] = n
-        s.lost_at[count[LOST]] = forward_step
-        s.lost_momentum[count[LOST]] = momentum
-        count[LOST] += 1
+        k = np.uint64(count[LOST])
+        s.lost[k], s.lost_at[k], s.lost_momentum[k] = n, forward_step, momentum
+        count[LOST] = k + np.uint64(1)
     else:
-        s.pool[count[POOLED]] = spike(n, -forward_step if plan.kind == FIFO else momentum)
-        count[POOLED] += 1
-        s.fired[count[FIRED]] = n
-        s.fired_at[count[FIRED]] = forward_step
-        s.momentum[count[FIRED]] = momentum
-        count[FIRED] += 1
+        k, waiting = np.uint64(count[FIRED]), np.uint64(count[POOLED])
+        s.pool[waiting] = spike(n, -forward_step if plan.kind == FIFO else momentum)
+        s.fired[k], s.fired_at[k], s.momentum[k] = n, forward_step, momentum
+        count[FIRED], count[POOLED] = k + np.uint64(1), waiting + np.uint64(1)
         if is_output and s.number[FIRST_OUTPUT] < 0:
             s.number[FIRST_OUTPUT] = forward_step
 
@@ -165,9 +163,21 @@ def wake_reached(net, s, first):
 
 
 @inline
-def _live_words(net, s, p, first_word):
+def _last_place(net, s, p):
+    """Where the places of a population that are somebody's end."""
+    return np.int64(net.start[p]) + np.int64(s.used[p])
+
+
+@inline
+def _last_word(net, s, p):
+    """And their bits in `State.live`."""
+    return np.int64(net.word[p]) + (np.int64(s.used[p]) + BLOCK - 1) // BLOCK
+
+
+@inline
+def _live_words(s, p, first_word, last_word):
     """Marks of those of 64 words of a population, or fewer, in which any bit is set."""
-    left = np.int64(net.word[p + 1]) - np.int64(first_word)
+    left = last_word - np.int64(first_word)
     marks = inside(np.int32(min(left, BLOCK)))
     return marks if s.full[p] or s.swept[p] else marks & not_zero(s.live, np.uint64(first_word))
 
@@ -245,14 +255,14 @@ def _begin_near(net, s, p, num_near, everyone):
 def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone):
     """Boundary, the current that waits, and who fires on them, of all or of the touched."""
     u, v, current, touched, live, bias = s.u, s.v, s.current, s.touched, s.live, net.bias
-    i_keep, v_keep, stop = net.i_keep, net.v_keep, np.int64(net.start[p + 1])
-    whole, last_word = s.full[p] or s.swept[p], np.int64(net.word[p + 1])
+    i_keep, v_keep, stop = net.i_keep, net.v_keep, _last_place(net, s, p)
+    whole, last_word = s.full[p] or s.swept[p], _last_word(net, s, p)
     first_word, todo, num_near = np.int64(net.word[p]) - BLOCK, np.uint64(0), np.uint64(0)
     first = np.uint64(0)
     while True:
         while todo == 0 and first_word + BLOCK < last_word:
             first_word += BLOCK
-            todo = _live_words(net, s, p, first_word)
+            todo = _live_words(s, p, first_word, last_word)
         near = num_near > (0 if todo == 0 else BLOCK - _FEW)
         if near:
             marks = _begin_near(net, s, p, num_near, everyone)
@@ -280,7 +290,7 @@ def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone)
                 alive = not_zero(u, first) | not_zero(v, first) | not_zero(bias, first)
                 live[w] = alive & inside(left)
         while marks != 0:
-            n = np.uint32(s.near[trailing_zeros(marks)] if near else first + trailing_zeros(marks))
+            n = np.uint64(s.near[trailing_zeros(marks)]) if near else first + trailing_zeros(marks)
             marks &= marks - np.uint64(1)
             _fire(n, v[n], p == net.output, plan, s, sample, time_step, forward_step)
     s.full[p] = s.swept[p]  # where so much arrives, to look who lives takes longer than it spares
@@ -289,17 +299,18 @@ def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone)
 @inline
 def forget_population(net, s, p):
     """Boundary of a population that forgets everything and that no current has reached."""
-    start, stop = np.uint64(net.start[p]), np.uint64(net.start[p + 1])
+    start, stop = np.uint64(net.start[p]), np.uint64(_last_place(net, s, p))
+    last_word = _last_word(net, s, p)
     if s.full[p]:
         for n in range(start, stop):
             s.u[n] = 0
             s.v[n] = 0
-        for w in range(net.word[p], net.word[p + 1]):
+        for w in range(np.int64(net.word[p]), last_word):
             s.live[w] = 0
         s.full[p] = 0
         return
-    for first_word in range(np.int64(net.word[p]), np.int64(net.word[p + 1]), BLOCK):
-        todo = _live_words(net, s, p, first_word)
+    for first_word in range(np.int64(net.word[p]), last_word, BLOCK):
+        todo = _live_words(s, p, first_word, last_word)
         while todo != 0:
             w = np.uint64(first_word) + trailing_zeros(todo)
             todo &= todo - np.uint64(1)
@@ -317,14 +328,14 @@ def evaluate_reached(net, plan, s, sample, time_step, forward_step):
     for p in range(len(net.threshold)):  # whole populations, their neurons in order
         if s.swept[p]:
             s.swept[p], s.full[p] = 0, 1
-            stop = np.int64(net.start[p + 1])
+            stop = _last_place(net, s, p)
             for start in range(np.int64(net.start[p]), stop, BLOCK):
                 first, left = np.uint64(start), np.int32(min(stop - start, BLOCK))
                 touched = not_zero(current, first) & inside(left)
                 s.number[OVERFLOWS] += _integrate_block(first, left, u, v, current)
                 marks = touched & above(v, first, net.threshold[p])
                 while marks != 0:
-                    n = np.uint32(first + trailing_zeros(marks))
+                    n = first + trailing_zeros(marks)
                     marks &= marks - np.uint64(1)
                     _fire(n, v[n], p == net.output, plan, s, sample, time_step, forward_step)
     j, num_listed, zero = np.uint64(0), np.uint64(num_hits[0]), np.uint64(0)
@@ -342,7 +353,7 @@ def evaluate_reached(net, plan, s, sample, time_step, forward_step):
         _take_back(num_near, s.near, s.near_u, s.near_v, u, v)
         marks = above(s.near_v, zero, net.threshold[own]) & inside(left)
         while marks != 0:
-            n = s.near[trailing_zeros(marks)]
+            n = np.uint64(s.near[trailing_zeros(marks)])
             marks &= marks - np.uint64(1)
             _fire(n, v[n], own == net.output, plan, s, sample, time_step, forward_step)
     num_hits[0] = 0

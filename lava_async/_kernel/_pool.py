@@ -21,7 +21,8 @@ from lava_async._kernel._layout import (
 _LAST_NEURON = (1 << 32) - 1
 _FEW = 128  # waiting spikes that are ranked all against all, see `_push_back` ...
 _LARGE_GROUP = 4  # ... where so many are taken at once
-_FRONT = 64  # waiting spikes that are kept in order; see `_put_in_order`
+_FRONT = np.uint64(64)  # waiting spikes that are kept in order; see `_put_in_order`
+_ONE = np.uint64(1)
 
 
 @inline
@@ -48,27 +49,30 @@ def _momentum(spike):
 @jit
 def _push_heap(heap, count, spike):
     """Add a spike. In this binary heap the first-ranked one stands first."""
-    i = np.int64(count[HEAPED])
+    i = np.uint64(count[HEAPED])
     count[HEAPED] += 1
-    while i > 0 and heap[(i - 1) >> 1] < spike:
-        heap[i] = heap[(i - 1) >> 1]
-        i = (i - 1) >> 1
+    while i > 0:
+        parent = (i - _ONE) >> _ONE
+        if heap[parent] >= spike:
+            break
+        heap[i] = heap[parent]
+        i = parent
     heap[i] = spike
 
 
 @jit
 def _pop_heap(heap, count):
     """Take out the first-ranked spike."""
-    last = np.int64(count[HEAPED]) - 1
+    last = np.uint64(count[HEAPED]) - _ONE
     count[HEAPED] = last
     first, moved = heap[0], heap[last]
-    i = 0
+    i = np.uint64(0)
     while True:
-        child = 2 * i + 1
+        child = i + i + _ONE
         if child >= last:
             break
-        if child + 1 < last and heap[child + 1] > heap[child]:
-            child += 1
+        if child + _ONE < last and heap[child + _ONE] > heap[child]:
+            child += _ONE
         if heap[child] <= moved:
             break
         heap[i] = heap[child]
@@ -84,25 +88,25 @@ def _put_in_order(pool, heap, count):
     The first-ranked stand in ascending order, so that a group is taken off the end. They are
     few, for that is the fastest with few; the others, all behind them, wait in a heap.
     """
-    ordered = np.int64(count[ORDERED])
-    for i in range(ordered, np.int64(count[POOLED])):
+    ordered = np.uint64(count[ORDERED])
+    for i in range(ordered, np.uint64(count[POOLED])):
         spike = pool[i]
         if ordered == _FRONT and spike > pool[0]:
             _push_heap(heap, count, pool[0])
-            j = 0
-            while j + 1 < _FRONT and pool[j + 1] < spike:
-                pool[j] = pool[j + 1]
-                j += 1
+            j = np.uint64(0)
+            while j + _ONE < _FRONT and pool[j + _ONE] < spike:
+                pool[j] = pool[j + _ONE]
+                j += _ONE
             pool[j] = spike
         elif ordered == _FRONT or (count[HEAPED] > 0 and spike < heap[0]):
             _push_heap(heap, count, spike)
         else:
             j = ordered
-            while j > 0 and pool[j - 1] > spike:
-                pool[j] = pool[j - 1]
-                j -= 1
+            while j > 0 and pool[j - _ONE] > spike:
+                pool[j] = pool[j - _ONE]
+                j -= _ONE
             pool[j] = spike
-            ordered += 1
+            ordered += _ONE
     count[ORDERED] = count[POOLED] = ordered
 
 
@@ -210,7 +214,7 @@ def take_group(net, plan, s, sample, time_step, forward_step):
     waiting = np.int64(count[POOLED]) + np.int64(count[HEAPED])
     size = min(plan.group_size, waiting)
     first = np.int64(count[RELEASED])
-    taken = 0
+    taken = np.int64(0)
     if size < waiting:  # otherwise their order does not matter
         if plan.kind != MOMENTUM and plan.kind != FIFO:
             _rank(net, plan, s, sample, time_step, forward_step)

@@ -30,6 +30,7 @@ from lava_async._kernel._neurons import (
     forget_population,
     wake_reached,
 )
+from lava_async._kernel._places import leave_places, spread_out
 from lava_async._kernel._pool import take_group
 
 
@@ -41,11 +42,15 @@ def begin_sample(net, s):
     for w in range(len(net.biased)):
         s.live[w] = net.biased[w]
     drop_late(net, s)
+    if s.num_packed[0] > 0:
+        leave_places(net, s)
 
 
 @inline
-def _begin(s):
+def _begin(net, s):
     """Forget the spikes of the time step before. The scratch space is clean otherwise."""
+    if s.num_packed[0] > 0:
+        spread_out(net, s)
     s.count[:] = 0
     s.number[:] = 0
     s.number[FIRST_OUTPUT] = -1
@@ -55,16 +60,16 @@ def _begin(s):
 def _end(s):
     """Refractoriness ends; spikes that still wait are discarded."""
     for i in range(s.count[FIRED]):
-        s.v[s.fired[i]] = 0
+        s.v[s.place[s.fired[i]]] = 0
     for i in range(s.count[LOST]):
-        s.v[s.lost[i]] = 0
+        s.v[s.place[s.lost[i]]] = 0
     s.count[POOLED] = s.count[ORDERED] = s.count[RANKED] = s.count[HEAPED] = 0
 
 
 @inline
 def _async_step(net, plan, s, index, times, low, high, sample, time_step):
     """One asynchronous time step on the events low..high: input ``index``, ``times`` spikes."""
-    _begin(s)
+    _begin(net, s)
     take_late(net, s, time_step)
     deliver_input(net, s, index, times, low, high, time_step)
     wake_reached(net, s, np.uint32(0))
@@ -93,7 +98,7 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
 def _layer_step(net, plan, s, index, times, low, high, sample, time_step):
     """One layer-synchronized time step on the same; what recurs has a delay in ``net``."""
     net, s = borrow(net), borrow(s)
-    _begin(s)
+    _begin(net, s)
     take_late(net, s, time_step)
     deliver_input(net, s, index, times, low, high, time_step)
     fired, count = s.fired, s.count

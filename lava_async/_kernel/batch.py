@@ -11,7 +11,7 @@ from lava_async._kernel._entry import run_samples
 from lava_async._kernel._events import as_frames, check_entries, new_events
 from lava_async._kernel._layout import new_state
 from lava_async._kernel._listing import FIRED_AT, NEURON, RELEASED_AT
-from lava_async._kernel._lowering import compile_graph, compile_schedule
+from lava_async._kernel._lowering import compile_graph, compile_schedule, worth_packing
 from lava_async._kernel._reserve import Reserve
 from lava_async._kernel._threads import OwnThreads, cores, pieces
 from lava_async._semantics.graph import Graph
@@ -55,7 +55,8 @@ def run(
     read = 0 if graph.output_can_fire else output.stop - output.start
     readout = np.empty((batch, read, num_steps), np.int32)
 
-    states = Reserve(lambda _: (new_state(graph), new_events(entries, num_steps)))
+    packed = worth_packing(net)
+    states = Reserve(lambda _: (new_state(graph, packed=packed), new_events(entries, num_steps)))
 
     def work(low: int, high: int) -> npt.NDArray[np.int32]:
         with states.lent(0) as (s, e):

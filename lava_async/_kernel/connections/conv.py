@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lava_async._kernel._compiler import apart, inline
-from lava_async._kernel._layout import AT, CONV, OWN
+from lava_async._kernel._layout import AT, CONV, OWN, START
 from lava_async._kernel.connections.layout import (
     arrange,
     lay_out,
@@ -15,7 +15,7 @@ from lava_async._kernel.connections.layout import (
     turn_round,
 )
 from lava_async._kernel.connections.products import ROW
-from lava_async._kernel.connections.reach import reach
+from lava_async._kernel.connections.reach import reach, take_place
 from lava_async._semantics.connections import Conv
 
 (
@@ -136,13 +136,15 @@ def row_of_weights(row, channel, y, x, i, j):
 
 
 @apart
-def deliver(row, weight, start, current, hit, hits, num_hits, listed, source, times):
+def _deliver_one(
+    row, weight, current, hit, hits, num_hits, listed, packed, place, owner, used, source, factor
+):  # fmt: skip
     """Walk the taps of one source neuron that lie inside the target. Returns how many."""
     out_group, plane = row[OUT_GROUP], row[OUT_HEIGHT] * row[OUT_WIDTH]
     channel, y, x, top, bottom, left, right = reached(row, source)
-    first_target = start + channel // row[IN_GROUP] * out_group * plane
-    factor = np.int32(times)
+    first_target = row[START] + channel // row[IN_GROUP] * out_group * plane
     synops, length = 0, np.uint64(num_hits[0])
+    free = np.uint64(row[START]) + np.uint64(used[0])
     for i in range(top, bottom):
         for j in range(left, right):
             weights = row_of_weights(row, channel, y, x, i, j)
@@ -150,28 +152,45 @@ def deliver(row, weight, start, current, hit, hits, num_hits, listed, source, ti
                 continue
             n = np.uint64(first_target + i * row[OUT_WIDTH] + j)
             tap = np.uint64(row[AT] + weights * row[OUT_GROUP])
+            synops += out_group
+            if packed:
+                for o in range(np.uint64(out_group)):
+                    own, free = take_place(n, place, owner, free)
+                    current[own] += factor * np.int32(weight[tap + o])
+                    if listed:
+                        length = reach(own, hit, hits, length)
+                    n += np.uint64(plane)
+                continue
             if listed:
                 for o in range(np.uint64(out_group)):
                     length = reach(n + o * np.uint64(plane), hit, hits, length)
             for o in range(np.uint64(out_group)):
                 current[n] += factor * np.int32(weight[tap + o])
                 n += np.uint64(plane)
-            synops += out_group
-    num_hits[0] = length
+    num_hits[0], used[0] = length, free - np.uint64(row[START])
     return synops
 
 
-@apart
-def deliver_all(
-    row, weight, start, current, hit, hits, num_hits, neurons, times, counted, low, high,
-    first_neuron,
+@inline
+def deliver(
+    net, row, current, hit, hits, num_hits, listed, packed, place, owner, used, neurons, low, high,
+    first_neuron, times, counted,
 ):  # fmt: skip
-    """Those of spikes low..high, whose targets are all asked. Returns how many, too."""
+    """Walk the taps of the neurons low..high. Returns how many."""
     synops = 0
-    for i in range(low, high):
-        factor = times[i] if counted else np.int32(1)
-        synops += np.int64(factor) * deliver(
-            row, weight, start, current, hit, hits, num_hits, False,
-            np.int64(neurons[i]) - first_neuron, factor,
-        )  # fmt: skip
+    for i in range(np.uint64(low), np.uint64(high)):
+        source, factor = np.int64(neurons[i]) - first_neuron, np.int32(1)
+        if counted:
+            factor = times[i]
+        if listed or packed:
+            taps = _deliver_one(
+                row, net.weight, current, hit, hits, num_hits, listed, packed, place, owner, used,
+                source, factor,
+            )  # fmt: skip
+        else:  # known when this is compiled, which makes it faster
+            taps = _deliver_one(
+                row, net.weight, current, hit, hits, num_hits, False, False, place, owner, used,
+                source, factor,
+            )  # fmt: skip
+        synops += np.int64(factor) * taps
     return synops

@@ -4,46 +4,62 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import apart, jit
+from lava_async._kernel._compiler import alone, call, inline, jit, pointer
 from lava_async._kernel._layout import AT, START
 from lava_async._kernel.connections.currents import by_current
 from lava_async._kernel.connections.layout import FIRST, TARGETS
-from lava_async._kernel.connections.reach import reach
+from lava_async._kernel.connections.reach import reach, take_place
 
 
-@apart
-def _add(weight, at, target, targets, length, start, current, factor):
-    for j in range(length):
-        current[start + np.uint64(target[targets + j])] += factor * np.int32(weight[at + j])
-
-
-@apart
-def _add_and_list(
-    weight, at, target, targets, length, start, current, factor, hit, hits, num_listed
+@alone
+def _walk(
+    synapse, target, weight, start, current, neurons, first_neuron, count, times, counted, listed,
+    hit, hits, num_listed, packed, place, owner, free,
 ):  # fmt: skip
-    """The same, and the targets behind the first ``num_listed`` ones; returns how many then."""
-    for j in range(length):
-        n = start + np.uint64(target[targets + j])
-        current[n] += factor * np.int32(weight[at + j])
-        num_listed = reach(n, hit, hits, num_listed)
-    return num_listed
+    """`deliver` on what it has found. Returns the synapses, how many are listed, what is free."""
+    synops = 0
+    for i in range(count):
+        source = np.uint64(neurons[i]) - first_neuron
+        begin, end = np.uint64(synapse[source]), np.uint64(synapse[source + np.uint64(1)])
+        factor = times[i] if counted else np.int32(1)
+        synops += np.int64(factor) * np.int64(end - begin)
+        if packed and listed:
+            for j in range(begin, end):
+                n, free = take_place(start + np.uint64(target[j]), place, owner, free)
+                current[n] += factor * np.int32(weight[j])
+                num_listed = reach(n, hit, hits, num_listed)
+        elif packed:
+            for j in range(begin, end):
+                n, free = take_place(start + np.uint64(target[j]), place, owner, free)
+                current[n] += factor * np.int32(weight[j])
+        elif listed:
+            for j in range(begin, end):
+                n = start + np.uint64(target[j])
+                current[n] += factor * np.int32(weight[j])
+                num_listed = reach(n, hit, hits, num_listed)
+        else:
+            for j in range(begin, end):
+                current[start + np.uint64(target[j])] += factor * np.int32(weight[j])
+    return synops, num_listed, free
 
 
-@jit
-def deliver(net, row, start, current, hit, hits, num_hits, listed, source, times):
-    """Walk the synapses of one source neuron. Returns how many."""
-    low = net.synapse[row[FIRST] + source]
-    length = net.synapse[row[FIRST] + source + 1] - low
-    at, targets, first = np.uint64(row[AT] + low), np.uint64(row[TARGETS] + low), np.uint64(start)
-    factor, synapses = np.int32(times), np.uint64(length)
-    if listed:
-        num_hits[0] = _add_and_list(
-            net.weight, at, net.target, targets, synapses, first, current, factor, hit, hits,
-            np.uint64(num_hits[0]),
-        )  # fmt: skip
-    else:
-        _add(net.weight, at, net.target, targets, synapses, first, current, factor)
-    return length
+@inline
+def deliver(
+    net, row, current, hit, hits, num_hits, listed, packed, place, owner, used, neurons, low, high,
+    first_neuron, times, counted,
+):  # fmt: skip
+    """Walk the synapses of the neurons low..high. Returns how many."""
+    zero, first, start = np.uint64(0), np.uint64(low), np.uint64(row[START])
+    synops, num_hits[0], free = call(_walk, (
+        pointer(net.synapse, np.uint64(row[FIRST])), pointer(net.target, np.uint64(row[TARGETS])),
+        pointer(net.weight, np.uint64(row[AT])), start, pointer(current, zero),
+        pointer(neurons, first), np.uint64(first_neuron), np.uint64(high) - first,
+        pointer(times, first), counted, listed, pointer(hit, zero), pointer(hits, zero),
+        np.uint64(num_hits[0]), packed, pointer(place, zero), pointer(owner, zero),
+        start + np.uint64(used[0]),
+    ))  # fmt: skip
+    used[0] = free - start
+    return synops
 
 
 @jit

@@ -185,9 +185,19 @@ def schedules():
     return st.one_of(async_schedules(), single_schedules(), mixtures())
 
 
+def alike(graph):
+    """The same graph, but for neurons that are all alike and have no bias, as packed ones are."""
+    populations = [
+        dataclasses.replace(p, i_decay=int(np.max(p.i_decay)), v_decay=int(np.max(p.v_decay)),
+                            bias=None)
+        for p in graph.populations
+    ]  # fmt: skip
+    return dataclasses.replace(graph, populations=tuple(populations))
+
+
 @contextlib.contextmanager
 def drawn_packing(data):
     """Populations are packed from a drawn size on, not only the large ones for which it pays."""
-    sizes = st.sampled_from([_lowering._PACKED_FROM, 1, 64])
+    sizes = st.sampled_from([_lowering._PACKED_FROM, 1, 1, 8])
     with mock.patch.object(_lowering, "_PACKED_FROM", data.draw(sizes)):
         yield

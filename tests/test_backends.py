@@ -4,18 +4,19 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lava_async as la
-from random_networks import async_schedules, drawn_packing, graphs, inputs, schedules
+from random_networks import alike, async_schedules, drawn_packing, graphs, inputs, schedules
 from records import assert_equal_records
 
 
 @settings(max_examples=250, deadline=None)
 @given(data=st.data())
 def test_kernel_equals_reference(data):
-    graph = data.draw(graphs())
+    graph = data.draw(st.one_of(graphs(), graphs().map(alike)))
     x = data.draw(inputs(graph))
     schedule = data.draw(schedules())
     stop_after = None
@@ -53,7 +54,7 @@ def test_kernel_equals_reference_at_the_limits_of_its_numbers(data):
         la.Conv(la.INPUT, 1, 2 * rng.integers(-128, 128, (2, 2, 3, 3)), (1, 1), (1, 1)),
         la.Dense(la.INPUT, 2, rng.integers(-256, 255, (18, 18))),
         la.Dense(0, 2, rng.choice([-256, 254], (18, 18))),
-        la.Dense(2, 1, rng.choice([-256, 254], (18, 18))),
+        la.Sparse(2, 1, scipy.sparse.csc_matrix(rng.choice([-256, 254], (18, 18)))),
     )
     graph = la.Graph(shape, populations, connections)
     sizes = np.array([0, 0, 1, 255, 2**14, 2**17, graph.max_input])
@@ -171,7 +172,7 @@ def test_a_voltage_set_above_the_threshold_waits_for_a_current(size, schedule):
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_results_do_not_depend_on_batch_order_or_threads(data):
-    graph = data.draw(graphs())
+    graph = data.draw(st.one_of(graphs(), graphs().map(alike)))
     x = data.draw(inputs(graph, max_batch=6))
     schedule = data.draw(schedules())
     ids = np.arange(len(x)) + data.draw(st.integers(0, 1000))

@@ -14,7 +14,9 @@ import lava_async as la
 import slayer_blocks as sb
 from decisive_helpers import assert_close
 from lava_async import slayer as async_slayer
-from lava_async._kernel import training
+from lava_async._kernel import _lowering, training
+from lava_async._kernel._layout import new_state
+from lava_async._kernel.training import batch as training_batch
 from lava_async._semantics.decisive import RESETS
 from lava_async.errors import UnsupportedError, ValidationError
 from lava_async.slayer import surrogate
@@ -329,6 +331,30 @@ def test_without_gradients_the_spikes_are_the_same(schedule, quiet):
     assert not got[0].requires_grad
     for a, b in zip(got, want, strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("schedule", [la.Momentum(3), la.Random(2), la.LayerSync()], ids=repr)
+def test_without_gradients_populations_are_packed(schedule, monkeypatch):
+    """Passes with and without gradients follow each other, from any size on."""
+    monkeypatch.setattr(_lowering, "_PACKED_FROM", 1)
+    asked = []
+
+    def noted_state(graph, slots, packed):
+        asked.append(packed.tolist())
+        return new_state(graph, slots, packed)
+
+    monkeypatch.setattr(training_batch, "new_state", noted_state)
+    net = sb.network(sb.conv_blocks(), schedule)
+    for seed, density in enumerate((0.05, 0.3, 0.05)):
+        x = sb.spikes((5, 2, 7, 6, 6), seed, density)
+        want = net(x, sample_ids=range(5), return_spikes=True)
+        with torch.no_grad():
+            got = net(x, sample_ids=range(5), return_spikes=True)
+        assert want[1].requires_grad and want[1].any()
+        for a, b in zip(got, want, strict=True):
+            assert torch.equal(a, b)
+    # None of them where there is a tape; else not the last, which whole rows of weights reach.
+    assert {tuple(packed) for packed in asked} == {(False,) * 4, (True, True, True, False)}
 
 
 def test_a_copy_after_a_forward_pass_is_its_own():

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import lava_async as la
 from lava_async._kernel import Stepper
 from lava_async._kernel._entry import clear_state, run_step
-from lava_async._kernel._layout import FIRED, new_state
-from lava_async._kernel._lowering import compile_graph, compile_schedule
+from lava_async._kernel._layout import FIRED, OVERFLOWS, SYNOPS, new_state
+from lava_async._kernel._lowering import compile_graph, compile_schedule, worth_packing
 from random_networks import DECAYS, drawn_packing, schedules
 from records import assert_equal_records
 
@@ -138,11 +138,14 @@ def test_a_state_that_was_written_lives(schedule):
 
 @pytest.mark.parametrize("schedule", [la.Momentum(3), la.Random(5), la.LayerSync()], ids=str)
 @pytest.mark.parametrize("memory", [True, False])
-def test_a_population_that_fills_up_is_packed_no_longer(schedule, memory):
+@pytest.mark.parametrize("together", [True, False])
+def test_a_population_that_fills_up_is_packed_no_longer(schedule, memory, together):
     """From the time step on in which many have a place, with currents under way, and for good."""
     rng, size, num_steps = np.random.default_rng(2), 130, 14
-    delay = rng.integers(0, 4, size)
-    own = scipy.sparse.random(size, size, 0.02, random_state=rng, format="csc")
+    delay = np.full(size, 2) if together else rng.integers(0, 4, size)  # swept, or listed, later
+    own = scipy.sparse.random(
+        size, size, 0.12 if together else 0.02, random_state=rng, format="csc"
+    )
     own.data[:] = rng.integers(-30, 60, len(own.data))
     decays = (1000, 200) if memory else (4096, 4096)
     graph = la.Graph(
@@ -154,18 +157,22 @@ def test_a_population_that_fills_up_is_packed_no_longer(schedule, memory):
     want = la.simulate(graph, x, schedule, backend="reference", trace=True)
     net = compile_graph(graph, schedule)
     plan, s = compile_schedule(net, schedule, None), new_state(graph, packed=np.array([True]))
-    packed = []
+    packed, under_way = [], []
     for b in range(len(x)):
         clear_state(net, s)
         assert not s.u.any() and not s.v.any() and not s.current.any() and not s.hit.any()
         for t in range(num_steps):
             index = np.flatnonzero(x[b, :, t]).astype(np.uint32)
+            under_way.append((s.swept[1:].any(), s.num_hits[1:].any()))
             run_step(net, plan, s, index, np.ones(len(index), np.int32), b, t)
             fired = np.sort(s.fired[: s.count[FIRED]])
             np.testing.assert_array_equal(fired, np.flatnonzero(want.spikes[b, :, t]))
+            assert s.number[SYNOPS] == want.synops[b, t]
+            assert s.number[OVERFLOWS] == want.overflows[b, t]
             packed.append(bool(s.packed[0]))
     assert packed[0] and not packed[num_steps - 1]
     assert packed == sorted(packed, reverse=True)
+    assert under_way[packed.index(False)][0 if together else 1]
     np.testing.assert_array_equal(s.place, np.arange(size))
     np.testing.assert_array_equal(s.owner, np.arange(size))
 
@@ -175,8 +182,27 @@ def test_places_end_with_their_sample():
     size = 5000
     readout = la.Population("readout", (size,), 0, 0, 1 << 17)
     graph = la.Graph((size,), (readout,), (la.OneToOne(la.INPUT, 0, 60),))
+    assert worth_packing(compile_graph(graph, la.Momentum())).all()
     x = np.zeros((3, size, 2), np.int64)
     x[0, [4000, 7], 0] = x[1, 9, 1] = x[2, [9, 7, 4999], [0, 1, 1]] = 1
     got, want = (la.simulate(graph, x, backend=b, num_threads=1) for b in ("kernel", "reference"))
     assert_equal_records(got, want)
     assert np.count_nonzero(got.readout[..., 1]) == 6
+
+
+@pytest.mark.parametrize("num_steps", [1, 2])
+def test_a_population_that_fills_up_last_is_not_packed_in_the_next_sample(num_steps):
+    size = 100
+    graph = la.Graph(
+        (size,), (la.Population("p", (size,), 0, 0, 10),), (la.OneToOne(la.INPUT, 0, 60),)
+    )
+    net, s = compile_graph(graph, la.Momentum()), new_state(graph, packed=np.array([True]))
+    plan, everyone = compile_schedule(net, la.Momentum(), None), np.arange(size, dtype=np.uint32)
+    clear_state(net, s)
+    for t in range(num_steps):
+        active = everyone if t == num_steps - 1 else everyone[:5]
+        run_step(net, plan, s, active, np.ones(len(active), np.int32), 0, t)
+        assert s.packed[0]
+    clear_state(net, s)
+    assert not s.packed[0] and s.num_packed[0] == 0 and s.used[0] == size
+    assert not s.u.any() and not s.v.any()

@@ -82,6 +82,9 @@ def borrow(typing_context, value):
 def pointer(typing_context, array, first):
     """Where the entries of a contiguous array are, from one on."""
 
+    if array.layout != "C":
+        raise numba.TypingError(f"pointer: expected a contiguous array (got {array})")
+
     def generate(context, builder, signature, arguments):
         data = context.make_array(array)(context, builder, arguments[0]).data
         return builder.gep(data, [arguments[1]])
@@ -95,18 +98,20 @@ def call(typing_context, function, arguments):
 
     For short loops that want the registers for themselves: inlined amid much else, they fetch from
     the stack in each turn where their arrays are. They get these as `pointer`, as an array is seven
-    numbers, and raise nothing.
+    numbers.
     """
     kind = function.get_call_type(typing_context, tuple(arguments), {})
 
     def generate(context, builder, signature, values):
         compiled = function.dispatcher.overloads[kind.args]
         context.active_code_library.add_linking_library(compiled.library)
-        _, result = context.call_conv.call_function(
+        status, result = context.call_conv.call_function(
             builder, context.declare_function(builder.module, compiled.fndesc),
             kind.return_type, kind.args, cgutils.unpack_tuple(builder, values[1]),
             attrs=("noinline",),
         )  # fmt: skip
+        with cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
         return result
 
     return kind.return_type(function, arguments), generate

@@ -70,11 +70,12 @@ def _slot(net, c, source, time_step):
 
 @jit
 def _deliver_delayed(net, s, c, neurons, low, high, first_neuron, times, counted, time_step):
-    """The same over a connection with delays, to the slots that these lead to."""
+    """Deliver the neurons low..high over a connection with delays. Returns the synapses."""
     net, s = borrow(net), borrow(s)
     row, synops, end = net.wiring[c], 0, low
     while end < high:
         begin, slot = end, _slot(net, c, np.int64(neurons[end]) - first_neuron, time_step)
+        end += 1
         while end < high and slot == _slot(
             net, c, np.int64(neurons[end]) - first_neuron, time_step
         ):
@@ -103,9 +104,9 @@ def _take_slot(net, s, slot):
     num_populations = np.uint64(len(net.threshold))
     late = np.uint64(slot) * np.uint64(len(net.population))
     for p in range(num_populations):
-        place = np.uint64(slot) * num_populations + p
-        if s.swept[place]:
-            s.swept[place], s.swept[p] = 0, 1
+        late_p = np.uint64(slot) * num_populations + p
+        if s.swept[late_p]:
+            s.swept[late_p], s.swept[p] = 0, 1
             first = np.uint64(net.start[p])
             for n in range(first, first + np.uint64(s.used[p])):
                 s.current[n], s.current[late + n] = s.current[late + n], 0
@@ -173,7 +174,7 @@ def deliver_spikes(net, s, p, neurons, low, high, time_step):
 
     There have to be three more places in the list.
     """
-    wiring, current, once = net.wiring, s.current, s.fired_at  # whatever it has
+    wiring, current, unread = net.wiring, s.current, s.fired_at  # each spikes once
     first_neuron, synops = np.int64(net.start[p]), 0
     for k in range(3):  # so that there are fours; this one has no weights
         neurons[np.uint64(high + k)] = net.start[p + 1]
@@ -187,11 +188,11 @@ def deliver_spikes(net, s, p, neurons, low, high, time_step):
         else:
             synops += _deliver_single(
                 net, s, c, 0, _sweeps(s, wiring[c], high - low), neurons, low, high, first_neuron,
-                once, False,
+                unread, False,
             )  # fmt: skip
     for c in range(net.delayed[p + 1], net.first[p + 2]):
         synops += _deliver_delayed(
-            net, s, c, neurons, low, high, first_neuron, once, False, time_step
+            net, s, c, neurons, low, high, first_neuron, unread, False, time_step
         )
     s.number[SYNOPS] += synops
 

@@ -86,13 +86,14 @@ class State(NamedTuple):
     Nor with how far apart those are to which something does. So in a packed population a neuron
     has no place before a spike is on its way to it, and then the next one, until the sample ends:
     what is active lies together, as in a population that has no other neurons. What is kept by
-    neuron here is kept by place, but for the lists of spikes and what orders them.
+    neuron here is kept by place, but for the lists of spikes and what orders them. What `Net` has
+    by neuron is read by place, so only populations of neurons that are all alike may be packed.
     """
 
     packed: npt.NDArray[np.uint8]  # (P,)
     num_packed: npt.NDArray[np.uint32]  # (1,) how many populations are
-    place: npt.NDArray[np.uint32]  # (N,) of each neuron; in populations not packed, its number
-    owner: npt.NDArray[np.uint32]  # (N,) whose place it is
+    place: npt.NDArray[np.uint32]  # (N,) of each neuron, or NOWHERE; if not packed, its number
+    owner: npt.NDArray[np.uint32]  # (N,) by place, whose it is; of anybody behind those in use
     used: npt.NDArray[np.uint32]  # (P,) how many places of each population are somebody's
     u: npt.NDArray[np.int32]  # (N + 64,)
     v: npt.NDArray[np.int32]  # (N + 64,)
@@ -101,7 +102,7 @@ class State(NamedTuple):
     live: npt.NDArray[np.uint64]  # (words + 64,)
     full: npt.NDArray[np.uint8]  # (P,)
     hit: npt.NDArray[np.uint8]  # ((1 + slots) N,) listed in `hits`
-    hits: npt.NDArray[np.uint32]  # ((1 + slots) (N + 1),) targets of single synapses
+    hits: npt.NDArray[np.uint32]  # ((1 + slots) (N + 1),) of targets of single synapses
     num_hits: npt.NDArray[np.uint32]  # (1 + slots,) how many
     swept: npt.NDArray[np.uint8]  # ((1 + slots) P,) populations that so much reached
     touched: npt.NDArray[np.uint8]  # (64,) of a block of neurons
@@ -112,7 +113,7 @@ class State(NamedTuple):
     near_bias: npt.NDArray[np.int32]  # (64,)
     near_i_keep: npt.NDArray[np.int32]  # (64,)
     near_v_keep: npt.NDArray[np.int32]  # (64,)
-    fired: npt.NDArray[np.uint32]  # (N + 3,) neurons that fired in this time step, in order
+    fired: npt.NDArray[np.uint32]  # (N + 3,) neurons that fired in this time step, by forward step
     fired_at: npt.NDArray[np.int32]  # (N,) how many forward steps had run then
     momentum: npt.NDArray[np.int32]  # (N,) their voltage then
     lost: npt.NDArray[np.uint32]  # (N,) neurons whose spike dropout took
@@ -156,10 +157,10 @@ def _at_line(memory: npt.NDArray, shape: int | tuple[int, ...], dtype: type) -> 
 
 
 def new_state(graph: Graph, slots: int = 0, packed: npt.NDArray[np.bool_] | None = None) -> State:
-    """All zeros, whatever `live` has to say of it: for `begin_sample`.
+    """Of no activity, whatever `live` has to say of it: for `begin_sample`.
 
     With room for so many time steps ahead, if they are more than the graph's own; with these
-    populations packed, if any.
+    populations packed, if any, which all nets that run on it have to allow: `worth_packing`.
     """
     num_neurons, num_populations = graph.num_neurons, len(graph.populations)
     rows = 1 + max(graph.max_delay, slots)

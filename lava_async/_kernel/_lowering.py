@@ -144,15 +144,16 @@ def lay_out_neurons(
 def worth_packing(net: Net) -> npt.NDArray[np.bool_]:
     """Populations to pack, if whoever runs them does not care where a neuron's state is.
 
-    Large ones that no whole rows of weights reach, of neurons that are alike and idle by
-    themselves.
+    The large ones of those that may be: whose neurons are alike, as their parameters are read by
+    place; have no bias, as that lets them live without a spike; and are not reached by whole rows
+    of weights, which are added by neuron.
     """
-    sizes = np.diff(net.start.astype(np.int64))
-    words_with_bias = np.concatenate([[0], np.cumsum(net.biased != 0)])[net.word]
-    swept = net.wiring[net.wiring[:, KIND] == DENSE, TARGET]
-    worth = (sizes >= _PACKED_FROM) & ~net.varied & (np.diff(words_with_bias) == 0)
-    worth[swept] = False
-    return worth
+    packed = (np.diff(net.start.astype(np.int64)) >= _PACKED_FROM) & ~net.varied
+    if packed.any():
+        words_with_bias = np.concatenate([[0], np.cumsum(net.biased != 0)])[net.word]
+        packed &= np.diff(words_with_bias) == 0
+        packed[net.wiring[net.wiring[:, KIND] == DENSE, TARGET]] = False
+    return packed
 
 
 def connection_order(graph: Graph, schedule: LayerSync | AsyncSchedule) -> list[int]:

@@ -163,21 +163,21 @@ def wake_reached(net, s, first):
 
 
 @inline
-def _last_place(net, s, p):
-    """Where the places of a population that are somebody's end."""
+def _end_of_places(net, s, p):
+    """The place behind those of a population that are somebody's."""
     return np.int64(net.start[p]) + np.int64(s.used[p])
 
 
 @inline
-def _last_word(net, s, p):
-    """And their bits in `State.live`."""
+def _end_of_words(net, s, p):
+    """The word behind those that have their bits, of `State.live`."""
     return np.int64(net.word[p]) + (np.int64(s.used[p]) + BLOCK - 1) // BLOCK
 
 
 @inline
-def _live_words(s, p, first_word, last_word):
+def _live_words(s, p, first_word, end_of_words):
     """Marks of those of 64 words of a population, or fewer, in which any bit is set."""
-    left = last_word - np.int64(first_word)
+    left = end_of_words - np.int64(first_word)
     marks = inside(np.int32(min(left, BLOCK)))
     return marks if s.full[p] or s.swept[p] else marks & not_zero(s.live, np.uint64(first_word))
 
@@ -255,14 +255,14 @@ def _begin_near(net, s, p, num_near, everyone):
 def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone):
     """Boundary, the current that waits, and who fires on them, of all or of the touched."""
     u, v, current, touched, live, bias = s.u, s.v, s.current, s.touched, s.live, net.bias
-    i_keep, v_keep, stop = net.i_keep, net.v_keep, _last_place(net, s, p)
-    whole, last_word = s.full[p] or s.swept[p], _last_word(net, s, p)
+    i_keep, v_keep, stop = net.i_keep, net.v_keep, _end_of_places(net, s, p)
+    whole, end_of_words = s.full[p] or s.swept[p], _end_of_words(net, s, p)
     first_word, todo, num_near = np.int64(net.word[p]) - BLOCK, np.uint64(0), np.uint64(0)
     first = np.uint64(0)
     while True:
-        while todo == 0 and first_word + BLOCK < last_word:
+        while todo == 0 and first_word + BLOCK < end_of_words:
             first_word += BLOCK
-            todo = _live_words(s, p, first_word, last_word)
+            todo = _live_words(s, p, first_word, end_of_words)
         near = num_near > (0 if todo == 0 else BLOCK - _FEW)
         if near:
             marks = _begin_near(net, s, p, num_near, everyone)
@@ -299,18 +299,18 @@ def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone)
 @inline
 def forget_population(net, s, p):
     """Boundary of a population that forgets everything and that no current has reached."""
-    start, stop = np.uint64(net.start[p]), np.uint64(_last_place(net, s, p))
-    last_word = _last_word(net, s, p)
+    start, stop = np.uint64(net.start[p]), np.uint64(_end_of_places(net, s, p))
+    end_of_words = _end_of_words(net, s, p)
     if s.full[p]:
         for n in range(start, stop):
             s.u[n] = 0
             s.v[n] = 0
-        for w in range(np.int64(net.word[p]), last_word):
+        for w in range(np.int64(net.word[p]), end_of_words):
             s.live[w] = 0
         s.full[p] = 0
         return
-    for first_word in range(np.int64(net.word[p]), last_word, BLOCK):
-        todo = _live_words(s, p, first_word, last_word)
+    for first_word in range(np.int64(net.word[p]), end_of_words, BLOCK):
+        todo = _live_words(s, p, first_word, end_of_words)
         while todo != 0:
             w = np.uint64(first_word) + trailing_zeros(todo)
             todo &= todo - np.uint64(1)
@@ -325,10 +325,10 @@ def forget_population(net, s, p):
 def evaluate_reached(net, plan, s, sample, time_step, forward_step):
     """Integrate and fire, wherever a current may have arrived."""
     u, v, current, hits, num_hits = s.u, s.v, s.current, s.hits, s.num_hits
-    for p in range(len(net.threshold)):  # whole populations, their neurons in order
+    for p in range(len(net.threshold)):  # whole populations, place by place
         if s.swept[p]:
             s.swept[p], s.full[p] = 0, 1
-            stop = _last_place(net, s, p)
+            stop = _end_of_places(net, s, p)
             for start in range(np.int64(net.start[p]), stop, BLOCK):
                 first, left = np.uint64(start), np.int32(min(stop - start, BLOCK))
                 touched = not_zero(current, first) & inside(left)

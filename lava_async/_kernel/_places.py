@@ -7,7 +7,7 @@ import numpy as np
 from lava_async._kernel._compiler import borrow, inline, jit
 from lava_async._kernel._layout import NOWHERE
 
-_MOST = 3, 4  # a part of a population's neurons, beyond which places cost more than they spare
+_MOST = 3, 4  # of more than three in four neurons places cost more than they spare
 
 
 @jit
@@ -24,7 +24,7 @@ def leave_places(net, s):
 
 @inline
 def _by_neuron(array, begin, place, first, stop, room):
-    """What an array has by place, from there on, it has by neuron then."""
+    """What an array has by place, ``begin`` on, it has by neuron then; ``room`` is for scratch."""
     for n in range(first, stop):
         room[n] = 0 if place[n] == NOWHERE else array[begin + np.uint64(place[n])]
     for n in range(first, stop):

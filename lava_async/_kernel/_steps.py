@@ -43,6 +43,7 @@ def begin_sample(net, s):
         s.live[w] = net.biased[w]
     drop_late(net, s)
     if s.num_packed[0] > 0:
+        spread_out(net, s)  # who filled up in the last time step
         leave_places(net, s)
 
 

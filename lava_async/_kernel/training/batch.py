@@ -19,6 +19,7 @@ from lava_async._kernel._lowering import (
     compile_schedule,
     connection_order,
     lay_out_neurons,
+    worth_packing,
 )
 from lava_async._kernel._marks import AT_ONCE
 from lava_async._kernel._reserve import Reserve, room
@@ -152,8 +153,8 @@ class Trainer:
         self.laid_out: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
         self.planned: tuple[Any, Any, Any] = (None, None, None)  # the last schedule, likewise
         self.found: tuple[Any, Any, Any] = (None, None, None)  # and the last way back
-        # All of one number of time steps, and as many ahead; tapes and gradients by how many
-        # samples there is room.
+        # All of one number of time steps, as many ahead, and with the same populations packed;
+        # tapes and gradients by how many samples there is room.
         self.states = Reserve(self._new_state)
         self.tapes = like.tapes if like else Reserve(self._new_tape)
         # Of which weights gradients were wanted, and how these are added up.
@@ -162,9 +163,12 @@ class Trainer:
         self.scratch = like.scratch if like else Reserve(self._new_scratch)
         self.gradients = like.gradients if like else Reserve(self._new_gradients)
 
-    def _new_state(self, size: tuple[int, int]) -> tuple[State, Events]:
-        num_steps, slots = size
-        return new_state(self.graph, slots), new_events(self.num_inputs * num_steps, num_steps)
+    def _new_state(self, size: tuple[int, int, tuple[bool, ...]]) -> tuple[State, Events]:
+        num_steps, slots, packed = size
+        return (
+            new_state(self.graph, slots, np.array(packed)),
+            new_events(self.num_inputs * num_steps, num_steps),
+        )
 
     def _new_tape(self, size: tuple[int, int]) -> Tape:
         batch, num_steps = size
@@ -335,8 +339,12 @@ class Trainer:
             rows, first_step = left.rows, left.time_step
         parts, counter = _bounds(cut(batch, -(-batch // _AT_ONCE))), np.zeros(1, np.int64)
 
+        packed = (False,) * len(net.threshold)
+        if not taped and kept is None:  # either of which reads all neurons, by their numbers
+            packed = tuple(worth_packing(net).tolist())
+
         def work() -> int:
-            with self.states.lent((num_steps, net.slots)) as (s, e):
+            with self.states.lent((num_steps, net.slots, packed)) as (s, e):
                 return entry.record_samples(
                     net, plan, s, e, flat, ids, parts, counter, float(dropout.input),
                     neuron_range, spikes, taped, tape, rows, first_step,

@@ -1,6 +1,8 @@
 """Small SLAYER networks for the trainer's tests."""
 
+import io
 import itertools
+import pickle
 import warnings
 
 import numpy as np
@@ -62,6 +64,19 @@ def spikes(shape, seed=0, density=0.3, high=2):
 
 def network(blocks, schedule=None, **settings):
     return async_slayer.Network(blocks, schedule or la.Momentum(4), **settings)
+
+
+def pickled(net):
+    """A copy, by way of pickle."""
+    return pickle.loads(pickle.dumps(net))
+
+
+def saved(net):
+    """A copy, by way of `torch.save`."""
+    file = io.BytesIO()
+    torch.save(net, file)
+    file.seek(0)
+    return torch.load(file)
 
 
 def random_chain(build, rng, seed, taus, samples):

@@ -1,7 +1,6 @@
 """Copies, pickles and checkpoints of `slayer.Network`, from this package, SLAYER and 0.1.0."""
 
 import copy
-import io
 import pickle
 from pathlib import Path
 
@@ -53,21 +52,10 @@ def _credit():
     return async_slayer.Carried(0.5, 0.5)
 
 
-def pickled(net):
-    return pickle.loads(pickle.dumps(net))
-
-
-def saved(net):
-    file = io.BytesIO()
-    torch.save(net, file)
-    file.seek(0)
-    return torch.load(file)
-
-
 BUILD = [with_weight_norm, pruned, with_input_blocks, with_edges, of_a_graph]
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, pickled, saved])
+@pytest.mark.parametrize("copied", [copy.deepcopy, sb.pickled, sb.saved])
 @pytest.mark.parametrize("has_run", [False, True])
 @pytest.mark.parametrize("build", BUILD)
 def test_copies_are_whole_and_apart(build, has_run, copied):

@@ -1,8 +1,6 @@
 """Axonal delays of SLAYER's blocks: its spikes and gradients, and the same on every backend."""
 
 import copy
-import io
-import pickle
 
 import h5py
 import numpy as np
@@ -437,18 +435,7 @@ def test_the_compiled_network_is_made_anew_only_for_other_whole_numbers(monkeypa
     assert before is None and like.tapes is net._structure.wired("x").trainer(False).tapes
 
 
-def pickled(net):
-    return pickle.loads(pickle.dumps(net))
-
-
-def saved(net):
-    file = io.BytesIO()
-    torch.save(net, file)
-    file.seek(0)
-    return torch.load(file)
-
-
-@pytest.mark.parametrize("copied", [copy.deepcopy, pickled, saved])
+@pytest.mark.parametrize("copied", [copy.deepcopy, sb.pickled, sb.saved])
 @pytest.mark.parametrize("has_run", [False, True])
 def test_copies(copied, has_run):
     x, ids = sb.spikes((3, 10, 9), density=0.5), np.arange(3)

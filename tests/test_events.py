@@ -13,10 +13,15 @@ from lava_async._kernel._marks import list_marked
 DTYPES = (np.uint8, np.int32, np.float32)
 
 
+@numba.njit
+def _find(entries, frames, sample, num_steps):
+    return find_events(entries, frames, sample, num_steps)
+
+
 def events(x):
     """What the kernel finds in one sample (inputs, T): by time step, index and times."""
     entries = new_events(x.size, x.shape[1])
-    counts = find_events(entries, as_frames(x.reshape(1, -1)), 0, x.shape[1])
+    counts = _find(entries, as_frames(x.reshape(1, -1)), 0, x.shape[1])
     parts = [slice(*ends) for ends in zip(entries.begin, entries.stop, strict=True)]
     return counts, [(entries.index[part], entries.times[part]) for part in parts]
 

@@ -29,7 +29,7 @@ from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
 from lava_async import _compiling
-from lava_async._kernel._compiler import jit
+from lava_async._kernel._compiler import entry
 
 _NAME = "lava_async"
 _THRESHOLDS = 200_000, 10, 20  # 300 MB more than by Python's own; never at all would take 1.6 GB
@@ -100,10 +100,10 @@ def is_kept(function: str, sources: str) -> bool:
 
 
 def cached(sources: str) -> Callable[[Callable[..., Any]], Any]:
-    """`jit` for what Python calls, kept on disk under a digest of all of its sources."""
+    """`entry`, kept on disk under a digest of all of its sources."""
 
     def compile_cached(function: Callable[..., Any]) -> Any:
-        dispatcher: Any = jit(function)
+        dispatcher: Any = entry(function)
         dispatcher._cache = KernelCache(function, sources)
         compile_now = dispatcher._compiler.compile
         dispatcher._compiler.compile = _announced(function.__name__, compile_now)

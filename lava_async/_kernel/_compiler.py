@@ -11,16 +11,19 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from lava_async._kernel._linked import Linked
+
 LINE = 64  # bytes that come from memory together
 BLOCK = 64  # entries that are looked at together: as many as a word has bits
 
 # No fastmath: integer-exact, and the only floating-point numbers are keys of spikes and quotients
 # of whole numbers.
-jit = numba.njit(nogil=True)
+entry = numba.njit(nogil=True)  # what Python calls; all else is there for compiled code alone
+jit = numba.njit(nogil=True, pipeline_class=Linked)
 # By LLVM: with Numba's own way a time step would compile anew for all entries. But arrays are
 # counted at each call then, which matters where little is done in one.
-inline = numba.njit(nogil=True, forceinline=True)
-inline_early = numba.njit(nogil=True, inline="always")
+inline = numba.njit(nogil=True, forceinline=True, pipeline_class=Linked)
+inline_early = numba.njit(nogil=True, inline="always", pipeline_class=Linked)
 
 
 def apart(function: Callable[..., Any]) -> Any:
@@ -28,12 +31,12 @@ def apart(function: Callable[..., Any]) -> Any:
 
     The compiler need not check that then, which takes as long as a loop over 64 entries.
     """
-    return _sharing_nothing(numba.njit(nogil=True, forceinline=True)(function))
+    return _sharing_nothing(inline(function))
 
 
 def alone(function: Callable[..., Any]) -> Any:
     """The same, not inlined, for `call`."""
-    return _sharing_nothing(numba.njit(nogil=True)(function))
+    return _sharing_nothing(jit(function))
 
 
 def _sharing_nothing(dispatcher: Any) -> Any:
@@ -81,7 +84,6 @@ def borrow(typing_context, value):
 @intrinsic
 def pointer(typing_context, array, first):
     """Where the entries of a contiguous array are, from one on."""
-
     if array.layout != "C":
         raise numba.TypingError(f"pointer: expected a contiguous array (got {array})")
 
@@ -98,7 +100,7 @@ def call(typing_context, function, arguments):
 
     For short loops that want the registers for themselves: inlined amid much else, they fetch from
     the stack in each turn where their arrays are. They get these as `pointer`, as an array is seven
-    numbers.
+    numbers. And code that is called from many places is compiled once.
     """
     kind = function.get_call_type(typing_context, tuple(arguments), {})
 

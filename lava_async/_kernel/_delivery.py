@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import borrow, inline, jit
+from lava_async._kernel._compiler import borrow, call, inline, jit, pointer
 from lava_async._kernel._layout import (
     CONV,
     DELAYS,
@@ -24,7 +24,7 @@ from lava_async._kernel._layout import (
     TARGET,
 )
 from lava_async._kernel.connections import conv, dense, one_to_one, sparse
-from lava_async._kernel.connections.reach import reach
+from lava_async._kernel.connections.reach import Spikes, Synapses, Targets, reach
 
 _SWEPT_AT_ONCE = 4  # neurons of a population are asked in the time that one of a list takes
 
@@ -35,30 +35,32 @@ def _sweeps(s, row, spikes):
     return spikes * row[FAN_OUT] * _SWEPT_AT_ONCE > s.used[row[TARGET]]
 
 
-@jit
+@inline
 def _deliver_single(net, s, c, slot, sweeps, neurons, low, high, first_neuron, times, counted):
     """Walk the single synapses of the neurons low..high, to a slot. Returns how many."""
-    net, s = borrow(net), borrow(s)
-    row, target = net.wiring[c], net.wiring[c, TARGET]
-    first, listed, packed = slot * len(net.population), not sweeps, s.packed[target] != 0
-    current, hit, hits = s.current[first:], s.hit[first:], s.hits[first + slot :]
-    num_hits, used = s.num_hits[slot:], s.used[target:]
+    kind, target = net.wiring[c, KIND], np.uint64(net.wiring[c, TARGET])
+    zero, own, first = np.uint64(0), np.uint64(slot), np.uint64(slot * len(net.population))
     if sweeps:
-        s.swept[slot * len(net.threshold) + target] = 1
-    if row[KIND] == CONV:
-        return conv.deliver(
-            net, row, current, hit, hits, num_hits, listed, packed, s.place, s.owner, used,
-            neurons, low, high, first_neuron, times, counted,
-        )  # fmt: skip
-    if row[KIND] == ONE_TO_ONE:
-        return one_to_one.deliver(
-            net, row, current, hit, hits, num_hits, listed, packed, s.place, s.owner, used,
-            neurons, low, high, first_neuron, times, counted,
-        )  # fmt: skip
-    return sparse.deliver(
-        net, row, current, hit, hits, num_hits, listed, packed, s.place, s.owner, used,
-        neurons, low, high, first_neuron, times, counted,
+        s.swept[own * np.uint64(len(net.threshold)) + target] = 1
+    # In the order of the fields, which compiled code does not know by name.
+    synapses = Synapses(
+        pointer(net.wiring, np.uint64(c * net.wiring.shape[1])), pointer(net.weight, zero),
+        pointer(net.synapse, zero), pointer(net.target, zero),
     )  # fmt: skip
+    spikes = Spikes(
+        pointer(neurons, np.uint64(low)), pointer(times, np.uint64(low)), np.uint64(high - low),
+        np.uint64(first_neuron), np.bool_(counted),
+    )  # fmt: skip
+    targets = Targets(
+        pointer(s.current, first), not sweeps, pointer(s.hit, first), pointer(s.hits, first + own),
+        pointer(s.num_hits, own), s.packed[target] != 0, pointer(s.place, zero),
+        pointer(s.owner, zero), pointer(s.used, target),
+    )  # fmt: skip
+    if kind == CONV:
+        return call(conv.deliver, (synapses, spikes, targets))
+    if kind == ONE_TO_ONE:
+        return call(one_to_one.deliver, (synapses, spikes, targets))
+    return call(sparse.deliver, (synapses, spikes, targets))
 
 
 @inline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import apart, inline
+from lava_async._kernel._compiler import alone, inline
 from lava_async._kernel._layout import AT, CONV, OWN, START
 from lava_async._kernel.connections.layout import (
     arrange,
@@ -135,16 +135,17 @@ def row_of_weights(row, channel, y, x, i, j):
     return tap if ky >= 0 and kx >= 0 else np.int64(-1)
 
 
-@apart
-def _deliver_one(
-    row, weight, current, hit, hits, num_hits, listed, packed, place, owner, used, source, factor
-):  # fmt: skip
-    """Walk the taps of one source neuron that lie inside the target. Returns how many."""
+@inline
+def _deliver_one(synapses, targets, listed, packed, source, factor, length, free):
+    """Walk the taps of one source neuron that lie inside the target.
+
+    Returns how many, how many targets are listed then, and the free place.
+    """
+    row, weight, current = synapses.row, synapses.weight, targets.current
     out_group, plane = row[OUT_GROUP], row[OUT_HEIGHT] * row[OUT_WIDTH]
     channel, y, x, top, bottom, left, right = reached(row, source)
     first_target = row[START] + channel // row[IN_GROUP] * out_group * plane
-    synops, length = 0, np.uint64(num_hits[0])
-    free = np.uint64(row[START]) + np.uint64(used[0])
+    synops = 0
     for i in range(top, bottom):
         for j in range(left, right):
             weights = row_of_weights(row, channel, y, x, i, j)
@@ -155,42 +156,38 @@ def _deliver_one(
             synops += out_group
             if packed:
                 for o in range(np.uint64(out_group)):
-                    own, free = take_place(n, place, owner, free)
+                    own, free = take_place(n, targets.place, targets.owner, free)
                     current[own] += factor * np.int32(weight[tap + o])
                     if listed:
-                        length = reach(own, hit, hits, length)
+                        length = reach(own, targets.hit, targets.hits, length)
                     n += np.uint64(plane)
                 continue
             if listed:
                 for o in range(np.uint64(out_group)):
-                    length = reach(n + o * np.uint64(plane), hit, hits, length)
+                    length = reach(n + o * np.uint64(plane), targets.hit, targets.hits, length)
             for o in range(np.uint64(out_group)):
                 current[n] += factor * np.int32(weight[tap + o])
                 n += np.uint64(plane)
-    num_hits[0], used[0] = length, free - np.uint64(row[START])
-    return synops
+    return synops, length, free
 
 
-@inline
-def deliver(
-    net, row, current, hit, hits, num_hits, listed, packed, place, owner, used, neurons, low, high,
-    first_neuron, times, counted,
-):  # fmt: skip
-    """Walk the taps of the neurons low..high. Returns how many."""
-    synops = 0
-    for i in range(np.uint64(low), np.uint64(high)):
-        source, factor = np.int64(neurons[i]) - first_neuron, np.int32(1)
-        if counted:
-            factor = times[i]
+@alone
+def deliver(synapses, spikes, targets):
+    """Walk the taps of neurons that spike. Returns how many."""
+    start, listed, packed = np.uint64(synapses.row[START]), targets.listed, targets.packed
+    synops, length = 0, np.uint64(targets.num_hits[0])
+    free = start + np.uint64(targets.used[0])
+    for i in range(spikes.count):
+        source = np.int64(np.uint64(spikes.neurons[i]) - spikes.first_neuron)
+        factor = spikes.times[i] if spikes.counted else np.int32(1)
         if listed or packed:
-            taps = _deliver_one(
-                row, net.weight, current, hit, hits, num_hits, listed, packed, place, owner, used,
-                source, factor,
-            )  # fmt: skip
+            taps, length, free = _deliver_one(
+                synapses, targets, listed, packed, source, factor, length, free
+            )
         else:  # known when this is compiled, which makes it faster
-            taps = _deliver_one(
-                row, net.weight, current, hit, hits, num_hits, False, False, place, owner, used,
-                source, factor,
-            )  # fmt: skip
+            taps, length, free = _deliver_one(
+                synapses, targets, False, False, source, factor, length, free
+            )
         synops += np.int64(factor) * taps
+    targets.num_hits[0], targets.used[0] = length, free - start
     return synops

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import inline, jit
+from lava_async._kernel._compiler import alone, jit
 from lava_async._kernel._layout import AT, ONE_TO_ONE, START
 from lava_async._kernel.connections.currents import by_current
 from lava_async._kernel.connections.layout import lay_out
@@ -17,24 +17,22 @@ def _(connection: OneToOne, source_shape, target_shape, arrays):
     return ONE_TO_ONE, arrays.add("weight", [connection.weight], np.int16), []
 
 
-@inline
-def deliver(
-    net, row, current, hit, hits, num_hits, listed, packed, place, owner, used, neurons, low, high,
-    first_neuron, times, counted,
-):  # fmt: skip
-    """The one synapse of each of the neurons low..high. Returns how many."""
-    start, weight, synops = np.uint64(row[START]), np.int32(net.weight[row[AT]]), 0
-    free, length = start + np.uint64(used[0]), np.uint64(num_hits[0])
-    for i in range(np.uint64(low), np.uint64(high)):
-        n = start + np.uint64(neurons[i]) - np.uint64(first_neuron)
+@alone
+def deliver(synapses, spikes, targets):
+    """The one synapse of each of the neurons that spike. Returns how many."""
+    row, listed, packed = synapses.row, targets.listed, targets.packed
+    start, weight, synops = np.uint64(row[START]), np.int32(synapses.weight[row[AT]]), 0
+    free, length = start + np.uint64(targets.used[0]), np.uint64(targets.num_hits[0])
+    for i in range(spikes.count):
+        n = start + np.uint64(spikes.neurons[i]) - spikes.first_neuron
         if packed:
-            n, free = take_place(n, place, owner, free)
-        factor = times[i] if counted else np.int32(1)
-        current[n] += factor * weight
+            n, free = take_place(n, targets.place, targets.owner, free)
+        factor = spikes.times[i] if spikes.counted else np.int32(1)
+        targets.current[n] += factor * weight
         synops += np.int64(factor)
         if listed:
-            length = reach(n, hit, hits, length)
-    num_hits[0], used[0] = length, free - start
+            length = reach(n, targets.hit, targets.hits, length)
+    targets.num_hits[0], targets.used[0] = length, free - start
     return synops
 
 

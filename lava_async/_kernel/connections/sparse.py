@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import alone, call, inline, jit, pointer
+from lava_async._kernel._compiler import alone, jit
 from lava_async._kernel._layout import AT, START
 from lava_async._kernel.connections.currents import by_current
 from lava_async._kernel.connections.layout import FIRST, TARGETS
@@ -12,53 +12,37 @@ from lava_async._kernel.connections.reach import reach, take_place
 
 
 @alone
-def _walk(
-    synapse, target, weight, start, current, neurons, first_neuron, count, times, counted, listed,
-    hit, hits, num_listed, packed, place, owner, free,
-):  # fmt: skip
-    """`deliver` on what it has found. Returns the synapses, how many are listed, what is free."""
-    synops = 0
-    for i in range(count):
-        source = np.uint64(neurons[i]) - first_neuron
+def deliver(synapses, spikes, targets):
+    """Walk the synapses of neurons that spike. Returns how many."""
+    row, synapse, target, weight = synapses.row, synapses.synapse, synapses.target, synapses.weight
+    current, place, owner = targets.current, targets.place, targets.owner
+    hit, hits, listed, packed = targets.hit, targets.hits, targets.listed, targets.packed
+    first, own, at = np.uint64(row[FIRST]), np.uint64(row[TARGETS]), np.uint64(row[AT])
+    synops, start, length = 0, np.uint64(row[START]), np.uint64(targets.num_hits[0])
+    free = start + np.uint64(targets.used[0])
+    for i in range(spikes.count):
+        source = first + np.uint64(spikes.neurons[i]) - spikes.first_neuron
         begin, end = np.uint64(synapse[source]), np.uint64(synapse[source + np.uint64(1)])
-        factor = times[i] if counted else np.int32(1)
+        factor = spikes.times[i] if spikes.counted else np.int32(1)
         synops += np.int64(factor) * np.int64(end - begin)
         if packed and listed:
             for j in range(begin, end):
-                n, free = take_place(start + np.uint64(target[j]), place, owner, free)
-                current[n] += factor * np.int32(weight[j])
-                num_listed = reach(n, hit, hits, num_listed)
+                n, free = take_place(start + np.uint64(target[own + j]), place, owner, free)
+                current[n] += factor * np.int32(weight[at + j])
+                length = reach(n, hit, hits, length)
         elif packed:
             for j in range(begin, end):
-                n, free = take_place(start + np.uint64(target[j]), place, owner, free)
-                current[n] += factor * np.int32(weight[j])
+                n, free = take_place(start + np.uint64(target[own + j]), place, owner, free)
+                current[n] += factor * np.int32(weight[at + j])
         elif listed:
             for j in range(begin, end):
-                n = start + np.uint64(target[j])
-                current[n] += factor * np.int32(weight[j])
-                num_listed = reach(n, hit, hits, num_listed)
+                n = start + np.uint64(target[own + j])
+                current[n] += factor * np.int32(weight[at + j])
+                length = reach(n, hit, hits, length)
         else:
             for j in range(begin, end):
-                current[start + np.uint64(target[j])] += factor * np.int32(weight[j])
-    return synops, num_listed, free
-
-
-@inline
-def deliver(
-    net, row, current, hit, hits, num_hits, listed, packed, place, owner, used, neurons, low, high,
-    first_neuron, times, counted,
-):  # fmt: skip
-    """Walk the synapses of the neurons low..high. Returns how many."""
-    zero, first, start = np.uint64(0), np.uint64(low), np.uint64(row[START])
-    synops, num_hits[0], free = call(_walk, (
-        pointer(net.synapse, np.uint64(row[FIRST])), pointer(net.target, np.uint64(row[TARGETS])),
-        pointer(net.weight, np.uint64(row[AT])), start, pointer(current, zero),
-        pointer(neurons, first), np.uint64(first_neuron), np.uint64(high) - first,
-        pointer(times, first), counted, listed, pointer(hit, zero), pointer(hits, zero),
-        np.uint64(num_hits[0]), packed, pointer(place, zero), pointer(owner, zero),
-        start + np.uint64(used[0]),
-    ))  # fmt: skip
-    used[0] = free - start
+                current[start + np.uint64(target[own + j])] += factor * np.int32(weight[at + j])
+    targets.num_hits[0], targets.used[0] = length, free - start
     return synops
 
 

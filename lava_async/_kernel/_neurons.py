@@ -252,8 +252,11 @@ def _begin_near(net, s, p, num_near, everyone):
 
 
 @inline
-def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone):
-    """Boundary, the current that waits, and who fires on them, of all or of the touched."""
+def begin_population(net, plan, s, p, sample, time_step, forward_step):
+    """Boundary, the current that waits, and who fires on them.
+
+    Of all neurons, or in an asynchronous time step of those that anything touches.
+    """
     u, v, current, touched, live, bias = s.u, s.v, s.current, s.touched, s.live, net.bias
     i_keep, v_keep, stop = net.i_keep, net.v_keep, _end_of_places(net, s, p)
     whole, end_of_words = s.full[p] or s.swept[p], _end_of_words(net, s, p)
@@ -265,7 +268,7 @@ def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone)
             todo = _live_words(s, p, first_word, end_of_words)
         near = num_near > (0 if todo == 0 else BLOCK - _FEW)
         if near:
-            marks = _begin_near(net, s, p, num_near, everyone)
+            marks = _begin_near(net, s, p, num_near, plan.layered)
             num_near = np.uint64(0)
         elif todo == 0:
             break
@@ -282,7 +285,7 @@ def begin_population(net, plan, s, p, sample, time_step, forward_step, everyone)
                 continue
             left = np.int32(min(stop - np.int64(first), BLOCK))
             s.number[OVERFLOWS] += _begin_block(
-                first, left, u, v, current, bias, i_keep, v_keep, touched, everyone
+                first, left, u, v, current, bias, i_keep, v_keep, touched, plan.layered
             )
             marks = not_zero(touched, np.uint64(0)) & above(v, first, net.threshold[p])
             marks &= inside(left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_async._kernel._compiler import borrow, inline, jit
+from lava_async._kernel._compiler import inline
 from lava_async._kernel._delivery import (
     deliver_input,
     deliver_released,
@@ -48,39 +48,28 @@ def begin_sample(net, s):
 
 
 @inline
-def _begin(net, s):
-    """Forget the spikes of the time step before. The scratch space is clean otherwise."""
+def _begin(net, s, index, times, low, high, time_step):
+    """What arrives with a time step, on the events low..high. Scratch space is clean otherwise."""
     if s.num_packed[0] > 0:
         spread_out(net, s)
     s.count[:] = 0
     s.number[:] = 0
     s.number[FIRST_OUTPUT] = -1
-
-
-@inline
-def _end(s):
-    """Refractoriness ends; spikes that still wait are discarded."""
-    for i in range(s.count[FIRED]):
-        s.v[s.place[s.fired[i]]] = 0
-    for i in range(s.count[LOST]):
-        s.v[s.place[s.lost[i]]] = 0
-    s.count[POOLED] = s.count[ORDERED] = s.count[RANKED] = s.count[HEAPED] = 0
-
-
-@inline
-def _async_step(net, plan, s, index, times, low, high, sample, time_step):
-    """One asynchronous time step on the events low..high: input ``index``, ``times`` spikes."""
-    _begin(net, s)
     take_late(net, s, time_step)
     deliver_input(net, s, index, times, low, high, time_step)
+
+
+@inline
+def _run(net, plan, s, sample, time_step):
+    """One asynchronous time step. Returns the forward steps."""
+    forward_step = np.int64(0)
     wake_reached(net, s, np.uint32(0))
     for p in range(len(net.threshold)):
         if net.forgets[p] and not s.swept[p] and s.num_hits[0] == 0:
             forget_population(net, s, p)
         else:
-            begin_population(net, plan, s, p, sample, time_step, 0, False)
+            begin_population(net, plan, s, p, sample, time_step, forward_step)
     forget_reached(net, s)
-    forward_step = 0
     while s.count[POOLED] + s.count[HEAPED] > 0:
         if plan.stop_after >= 0 and s.number[FIRST_OUTPUT] >= 0 and (
             forward_step - s.number[FIRST_OUTPUT] >= plan.stop_after
@@ -91,35 +80,38 @@ def _async_step(net, plan, s, index, times, low, high, sample, time_step):
         deliver_released(net, s, first, s.count[RELEASED], time_step)
         forward_step += 1
         evaluate_reached(net, plan, s, sample, time_step, forward_step)
-    s.number[FORWARD_STEPS] = forward_step
-    _end(s)
+    return forward_step
 
 
-@jit
-def _layer_step(net, plan, s, index, times, low, high, sample, time_step):
-    """One layer-synchronized time step on the same; what recurs has a delay in ``net``."""
-    net, s = borrow(net), borrow(s)
-    _begin(net, s)
-    take_late(net, s, time_step)
-    deliver_input(net, s, index, times, low, high, time_step)
+@inline
+def _run_layers(net, plan, s, sample, time_step):
+    """One layer-synchronized time step; what recurs has a delay in ``net``."""
     fired, count = s.fired, s.count
-    forward_steps, awake = 0, np.uint32(0)
-    for p in net.order:
-        first_fired = np.int64(count[FIRED])
+    forward_step, awake = np.int64(0), np.uint32(0)
+    for i in range(len(net.order)):
+        p, first_fired = np.int64(net.order[i]), np.int64(count[FIRED])
         awake = wake_reached(net, s, awake)
-        begin_population(net, plan, s, p, sample, time_step, forward_steps, True)
+        begin_population(net, plan, s, p, sample, time_step, forward_step)
         spikes = np.int64(count[FIRED]) - first_fired
-        forward_steps += (spikes + plan.group_size - 1) // plan.group_size
+        forward_step += (spikes + plan.group_size - 1) // plan.group_size
         deliver_spikes(net, s, p, fired, first_fired, np.int64(count[FIRED]), time_step)
     forget_reached(net, s)
-    s.number[FORWARD_STEPS] = forward_steps
-    _end(s)
+    return forward_step
 
 
 @inline
 def any_step(net, plan, s, index, times, low, high, sample, time_step):
-    """One time step of either kind."""
+    """One time step of one sample, on the events low..high: input ``index``, ``times`` spikes.
+
+    Refractoriness ends with it; spikes that still wait are discarded.
+    """
+    _begin(net, s, index, times, low, high, time_step)
     if plan.layered:
-        _layer_step(net, plan, s, index, times, low, high, sample, time_step)
+        s.number[FORWARD_STEPS] = _run_layers(net, plan, s, sample, time_step)
     else:
-        _async_step(net, plan, s, index, times, low, high, sample, time_step)
+        s.number[FORWARD_STEPS] = _run(net, plan, s, sample, time_step)
+    for i in range(s.count[FIRED]):
+        s.v[s.place[s.fired[i]]] = 0
+    for i in range(s.count[LOST]):
+        s.v[s.place[s.lost[i]]] = 0
+    s.count[POOLED] = s.count[ORDERED] = s.count[RANKED] = s.count[HEAPED] = 0

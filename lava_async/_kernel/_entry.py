@@ -20,7 +20,7 @@ from lava_async._kernel._layout import (
     RELEASED,
     SYNOPS,
 )
-from lava_async._kernel._listing import list_spikes, no_spikes
+from lava_async._kernel._listing import list_spikes
 from lava_async._kernel._steps import any_step, begin_sample
 from lava_async._semantics import dynamics, random
 
@@ -46,17 +46,18 @@ on_disk = cached(DIGEST)
 @on_disk
 def run_samples(
     net, plan, s, e, frames, sample_ids, low, high, num_steps, spikes, numbers, trace, fired_at,
-    released_at, readout,
+    released_at, readout, listed,
 ):  # fmt: skip
     """Run samples low..high of a batch; see `batch.run` for the arrays.
 
-    Returns their spikes, listed; none where ``spikes`` has room for those of the batch.
+    Returns their spikes, listed; none where ``spikes`` has room for those of the batch. Room for
+    the first ones is in ``listed``.
     """
     net, plan, s, e = borrow(net), borrow(plan), borrow(s), borrow(e)
     spikes, numbers, sample_ids = borrow(spikes), borrow(numbers), borrow(sample_ids)
     frames, fired_at, released_at = borrow(frames), borrow(fired_at), borrow(released_at)
     readout = borrow(readout)
-    listed, used, listing = no_spikes(len(spikes) == 0), np.int64(0), len(spikes) == 0
+    used, listing = np.int64(0), len(spikes) == 0
     outputs = net.start[net.output], net.start[net.output + 1]
     for b in range(low, high):
         begin_sample(net, s)

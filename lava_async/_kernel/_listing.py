@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from lava_async._kernel._compiler import jit
 from lava_async._kernel._layout import FIRED, RELEASED
@@ -11,10 +12,9 @@ NEURON, FIRED_AT, RELEASED_AT = range(3)  # columns of a list of spikes
 _FIRST_ROOM = 1024  # spikes
 
 
-@jit
-def no_spikes(room):
-    """A list without any, and with room for some if that is asked."""
-    return np.empty((_FIRST_ROOM if room else 0, 3), np.int32)
+def new_list() -> npt.NDArray[np.int32]:
+    """With room for some spikes."""
+    return np.empty((_FIRST_ROOM, 3), np.int32)
 
 
 @jit
@@ -24,10 +24,8 @@ def list_spikes(s, spikes, used):
     Returns the list, a longer one where they would not have fitted, and how many it has.
     """
     end = used + np.int64(s.count[FIRED])
-    if end > len(spikes):
-        longer = np.empty((2 * end, 3), np.int32)
-        longer[:used] = spikes[:used]
-        spikes = longer
+    while end > len(spikes):  # an empty array would compile for 2 s, for what its errors say
+        spikes = np.concatenate((spikes, spikes))
     place = s.ahead  # of each neuron that fired; nobody waits any more
     for i in range(s.count[FIRED]):
         n, row = s.fired[i], used + np.int64(i)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lava_async._kernel._entry import run_samples
 from lava_async._kernel._events import as_frames, check_entries, new_events
 from lava_async._kernel._layout import new_state
-from lava_async._kernel._listing import FIRED_AT, NEURON, RELEASED_AT
+from lava_async._kernel._listing import FIRED_AT, NEURON, RELEASED_AT, new_list
 from lava_async._kernel._lowering import compile_graph, compile_schedule, worth_packing
 from lava_async._kernel._reserve import Reserve
 from lava_async._kernel._threads import OwnThreads, cores, pieces
@@ -62,7 +62,7 @@ def run(
         with states.lent(0) as (s, e):
             return run_samples(
                 net, plan, s, e, frames, ids, low, high, num_steps, spikes, numbers, trace,
-                fired_at, released_at, readout,
+                fired_at, released_at, readout, new_list(),
             )  # fmt: skip
 
     team = OwnThreads(min(num_threads or cores(), batch))

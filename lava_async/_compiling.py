@@ -10,9 +10,9 @@ from pathlib import Path
 
 LOGGER = logging.getLogger("lava_async")
 
-_RUNNING = "running networks", "a minute"
-_STEPPING = "running networks in Lava", "a minute"
-_TRAINING = "training", "one to two minutes"
+_RUNNING = "running networks", "half a minute"
+_STEPPING = "running networks in Lava", "half a minute"
+_TRAINING = "training", "a minute"
 
 KERNELS = {
     "run_samples": _RUNNING,

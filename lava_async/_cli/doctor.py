@@ -16,7 +16,7 @@ def doctor(json: options.JsonOption = False, quiet: options.QuietOption = False)
 
     Versions, machine, where compiled kernels and data sets are kept, and a network of a few
     neurons on every backend and in the trainer, compared with the reference. Each line says what
-    is so, or what is WRONG; the exit status is then 1. Takes some seconds, and a minute or two
+    is so, or what is WRONG; the exit status is then 1. Takes some seconds, and about a minute
     where kernels have to be compiled first.
 
     \b

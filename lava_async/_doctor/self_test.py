@@ -124,7 +124,7 @@ def main(backends: Sequence[str]) -> None:
 
 
 def _try_trainer() -> tuple[str, bool]:
-    """Without a gradient, whose kernels take a minute or two to compile."""
+    """Without a gradient, whose kernels take half a minute to compile."""
     graph, x, schedule = _network()
     begin = time.perf_counter()
     try:

@@ -30,9 +30,10 @@ from numba.core.serialize import dumps
 
 from lava_async import _compiling
 from lava_async._kernel._compiler import entry
+from lava_async._kernel._linked import complete
 
 _NAME = "lava_async"
-_THRESHOLDS = 200_000, 10, 20  # 300 MB more than by Python's own; never at all would take 1.6 GB
+_THRESHOLDS = 200_000, 10, 20  # 85 MB more than by Python's own; never at all would take 240
 
 
 class KernelCache(NullCache):
@@ -120,7 +121,7 @@ def announce(kernel: str) -> None:
 def _announced(kernel: str, compile_now: Callable[..., Any]) -> Callable[..., Any]:
     """The same, after saying so; nothing on the disk was found.
 
-    Garbage is looked for less often meanwhile: it takes a third of the time otherwise.
+    Garbage is looked for less often meanwhile: it takes an eighth of the time otherwise.
     """
 
     def compile_with_garbage(*arguments: Any) -> Any:
@@ -128,9 +129,11 @@ def _announced(kernel: str, compile_now: Callable[..., Any]) -> Callable[..., An
         before = gc.get_threshold()
         gc.set_threshold(*_THRESHOLDS)
         try:
-            return compile_now(*arguments)
+            compiled = compile_now(*arguments)
         finally:
             gc.set_threshold(*before)
+        complete(compiled)
+        return compiled
 
     return compile_with_garbage
 

@@ -49,7 +49,7 @@ def _deliver_single(net, s, c, slot, sweeps, neurons, low, high, first_neuron, t
     )  # fmt: skip
     spikes = Spikes(
         pointer(neurons, np.uint64(low)), pointer(times, np.uint64(low)), np.uint64(high - low),
-        np.uint64(first_neuron), np.bool_(counted),
+        np.uint64(first_neuron), np.bool_(counted),  # a constant would be another type
     )  # fmt: skip
     targets = Targets(
         pointer(s.current, first), not sweeps, pointer(s.hit, first), pointer(s.hits, first + own),

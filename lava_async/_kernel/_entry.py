@@ -51,7 +51,7 @@ def run_samples(
     """Run samples low..high of a batch; see `batch.run` for the arrays.
 
     Returns their spikes, listed; none where ``spikes`` has room for those of the batch. Room for
-    the first ones is in ``listed``.
+    the first ones, one at least, is in ``listed``.
     """
     net, plan, s, e = borrow(net), borrow(plan), borrow(s), borrow(e)
     spikes, numbers, sample_ids = borrow(spikes), borrow(numbers), borrow(sample_ids)

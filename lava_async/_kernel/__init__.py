@@ -6,14 +6,15 @@ step every neuron that has any state decays; one that has none costs its bit. Sa
 parallel threads (the kernels release the GIL); each has its own state, so thread count and batch
 composition cannot matter.
 
-From the bottom up: `_compiler` compiles, to what `_linked` puts together; `_cache` keeps compiled code; `_layout` holds the network
-and one sample's state as flat arrays, which `_lowering` fills, and `_events` its input;
-`connections` has what is peculiar to each kind of them; `_delivery`, `_pool` and `_neurons` work on
-them in place, one concern each (`_draws` has their random draws); `_steps` makes time steps of
-these, `_listing` keeps their spikes where no dense record is wanted; `_entry` is what Python calls,
-and kept on disk. On top, in Python, stand `batch` (in `_threads`, with memory from a `_reserve`),
-`stepper` (one time step at a time, for Lava) and `training`, which remembers what the gradient
-needs of a forward pass, and walks back. `ahead` compiles the way back in another process.
+From the bottom up: `_compiler` compiles, to what `_linked` puts together, and `_cache` keeps it;
+`_layout` holds the network and one sample's state as flat arrays, which `_lowering` fills, and
+`_events` its input; `connections` has what is peculiar to each kind of them; `_delivery`, `_pool`
+and `_neurons` work on them in place, one concern each (`_draws` has their random draws); `_steps`
+makes time steps of these, `_listing` keeps their spikes where no dense record is wanted; `_entry`
+is what Python calls, and kept on disk. On top, in Python, stand `batch` (in `_threads`, with memory
+from a `_reserve`), `stepper` (one time step at a time, for Lava) and `training`, which remembers
+what the gradient needs of a forward pass, and walks back. `ahead` compiles the way back in another
+process.
 
 What runs per neuron or per synapse takes the arrays it touches one by one: handing over a
 whole `Net` or `State` there costs more than the work itself. For the same reason most of it is

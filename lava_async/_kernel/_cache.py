@@ -119,7 +119,7 @@ def announce(kernel: str) -> None:
 
 
 def _announced(kernel: str, compile_now: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, after saying so; nothing on the disk was found.
+    """The same, after saying so, and complete; nothing on the disk was found.
 
     Garbage is looked for less often meanwhile: it takes an eighth of the time otherwise.
     """

@@ -42,20 +42,30 @@ def _deliver_single(net, s, c, slot, sweeps, neurons, low, high, first_neuron, t
     zero, own, first = np.uint64(0), np.uint64(slot), np.uint64(slot * len(net.population))
     if sweeps:
         s.swept[own * np.uint64(len(net.threshold)) + target] = 1
-    # In the order of the fields, which compiled code does not know by name.
     synapses = Synapses(
-        pointer(net.wiring, np.uint64(c * net.wiring.shape[1])), pointer(net.weight, zero),
-        pointer(net.synapse, zero), pointer(net.target, zero),
-    )  # fmt: skip
+        row=pointer(net.wiring, np.uint64(c * net.wiring.shape[1])),
+        weight=pointer(net.weight, zero),
+        synapse=pointer(net.synapse, zero),
+        target=pointer(net.target, zero),
+    )
     spikes = Spikes(
-        pointer(neurons, np.uint64(low)), pointer(times, np.uint64(low)), np.uint64(high - low),
-        np.uint64(first_neuron), np.bool_(counted),  # a constant would be another type
-    )  # fmt: skip
+        neurons=pointer(neurons, np.uint64(low)),
+        times=pointer(times, np.uint64(low)),
+        count=np.uint64(high - low),
+        first_neuron=np.uint64(first_neuron),
+        counted=np.bool_(counted),  # a constant would be another type
+    )
     targets = Targets(
-        pointer(s.current, first), not sweeps, pointer(s.hit, first), pointer(s.hits, first + own),
-        pointer(s.num_hits, own), s.packed[target] != 0, pointer(s.place, zero),
-        pointer(s.owner, zero), pointer(s.used, target),
-    )  # fmt: skip
+        current=pointer(s.current, first),
+        listed=not sweeps,
+        hit=pointer(s.hit, first),
+        hits=pointer(s.hits, first + own),
+        num_hits=pointer(s.num_hits, own),
+        packed=s.packed[target] != 0,
+        place=pointer(s.place, zero),
+        owner=pointer(s.owner, zero),
+        used=pointer(s.used, target),
+    )
     if kind == CONV:
         return call(conv.deliver, (synapses, spikes, targets))
     if kind == ONE_TO_ONE:

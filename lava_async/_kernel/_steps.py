@@ -49,7 +49,10 @@ def begin_sample(net, s):
 
 @inline
 def _begin(net, s, index, times, low, high, time_step):
-    """What arrives with a time step, on the events low..high. Scratch space is clean otherwise."""
+    """Forget the time step before, and deliver what arrives with this one, events low..high.
+
+    The scratch space is clean otherwise.
+    """
     if s.num_packed[0] > 0:
         spread_out(net, s)
     s.count[:] = 0
